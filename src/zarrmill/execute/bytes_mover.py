@@ -1,0 +1,71 @@
+"""Moves encoded chunks from one layout to another without encoding them again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from zarrmill.codecs.bytes_codecs import Buffer, checked_payload, crc32c
+from zarrmill.errors import SourceFormatError
+from zarrmill.execute.opening import StoredArray, encoded_chunks, open_chunk_writer, open_reader
+from zarrmill.execute.readers import Tally
+from zarrmill.execute.writers import Encoded, Written
+from zarrmill.grid import Coord, Region
+from zarrmill.plan.model import Advance
+
+
+class BytesMover:
+    """Moves encoded chunks from one layout to another as they are, decoding them only for the digest."""
+
+    def __init__(self, source: StoredArray, target: StoredArray, *, verify: str) -> None:
+        self._name = source.name
+        self._chunks = encoded_chunks(source)
+        self._writer = open_chunk_writer(target, checksums=verify == "written")
+        self._reader = open_reader(source, digest=True) if verify == "full" else None
+        self._had_checksum = has_checksum(source)
+        self._gets_checksum = has_checksum(target)
+        self._chunk_nbytes = source.layout.chunk_nbytes
+        self._itemsize = source.layout.itemsize
+        self._lock = threading.Lock()
+        self._tally = Tally()
+
+    def move(self, region: Region, pool: ThreadPoolExecutor, advance: Advance) -> tuple[Tally, Written]:
+        """Move the chunks of a region; return what was read and what was written."""
+        self._tally = Tally()
+        try:
+            self._writer.write(region, self._produce, chunk_nbytes=self._chunk_nbytes, pool=pool)
+            written = self._writer.finish()
+        except BaseException:
+            self._writer.abandon()
+            raise
+        if self._reader is not None:
+            self._tally.share = self._reader.digest(region, pool, pool._max_workers).share
+        advance(region.size * self._itemsize)
+        return self._tally, written
+
+    def _produce(self, coords: list[Coord]) -> list[Encoded]:
+        encoded = [self._moved(coord) for coord in coords]
+        with self._lock:
+            self._tally.chunks += len(coords)
+            self._tally.nbytes += sum(len(data) for data in encoded if data is not None)
+        return encoded
+
+    def _moved(self, coord: Coord) -> Encoded:
+        try:
+            data = self._chunks.read(coord)
+            if data is None:
+                return None
+            payload: Buffer = checked_payload(data) if self._had_checksum else data
+        except SourceFormatError as error:
+            raise SourceFormatError(
+                f"{self._name}: chunk {self._chunks.key(coord)} cannot be read: {error}. "
+                f"Restore it from a copy, or remove it to have it read as missing."
+            ) from error
+        copied = bytes(payload)
+        return copied + crc32c(copied).to_bytes(4, "little") if self._gets_checksum else copied
+
+
+def has_checksum(array: StoredArray) -> bool:
+    """Tell whether the chunks of an array end in a CRC-32C."""
+    return bool(array.layout.codecs) and json.loads(array.layout.codecs[-1])["name"] == "crc32c"

@@ -1,0 +1,251 @@
+"""Encoded chunks in files of the local disk: one file a chunk, or inner chunks in shards."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from zarrmill.codecs.bytes_codecs import Buffer
+from zarrmill.codecs.shard import EMPTY, Index, IndexFormat
+from zarrmill.errors import SourceFormatError
+from zarrmill.grid import ChunkGrid, Coord, Region, Shape, ceil_div
+from zarrmill.plan.memory import RUN_BYTES, encoded_bound
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEncoding:
+    """How the coordinate of a chunk becomes its key.
+
+    >>> KeyEncoding("c", "/").key((1, 2)), KeyEncoding("", ".").key((1, 2)), KeyEncoding("", ".").key(())
+    ('c/1/2', '1.2', '0')
+    """
+
+    prefix: str
+    """"c" for the default encoding of v3, "" for that of v2."""
+    separator: str
+    """Between the indices."""
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> KeyEncoding:
+        """Return the encoding of an array's metadata document."""
+        encoding = document["chunk_key_encoding"]
+        default = encoding["name"] == "default"
+        separator = (encoding.get("configuration") or {}).get("separator", "/" if default else ".")
+        return cls("c" if default else "", separator)
+
+    def key(self, coord: Coord) -> str:
+        """Return the key of a chunk, relative to its array."""
+        indices = self.separator.join(map(str, coord))
+        if not self.prefix:
+            return indices or "0"
+        return f"{self.prefix}{self.separator}{indices}" if coord else self.prefix
+
+
+_LAST_BYTE = 2**63 - 1
+"""Largest offset that a file can have; an index that was damaged may hold more."""
+
+
+class ReadChunks(Protocol):
+    """Reads encoded (inner) chunks; any number of threads may use it at once."""
+
+    def read(self, coord: Coord) -> Buffer | None:
+        """Return the encoded chunk, valid until the thread's next call, or None where it is missing."""
+
+    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+        """Yield the chunks that touch a region, in pieces of work that are read well together."""
+
+    def key(self, coord: Coord) -> str:
+        """Return the key in which a chunk lies, for messages."""
+
+
+class _ThreadBuffer(threading.local):
+    """Memory of one thread that is read into; it grows to the largest chunk and stays."""
+
+    def __init__(self) -> None:
+        self._view = memoryview(bytearray(0))
+
+    def at_least(self, nbytes: int) -> memoryview:
+        if len(self._view) < nbytes:
+            self._view = memoryview(bytearray(nbytes))
+        return self._view
+
+
+def batch(coords: Sequence[Coord], *, chunk_nbytes: int, threads: int) -> Iterator[list[Coord]]:
+    """Yield coordinates in pieces of about RUN_BYTES, and in enough pieces for every thread."""
+    size = max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(len(coords), 2 * threads)))
+    for i in range(0, len(coords), size):
+        yield list(coords[i : i + size])
+
+
+class ChunkFiles:
+    """Chunks in one file each."""
+
+    def __init__(self, root: Path, *, keys: KeyEncoding, grid: ChunkGrid, chunk_nbytes: int) -> None:
+        self._root = str(root)
+        self._keys = keys
+        self._grid = grid
+        self._chunk_nbytes = chunk_nbytes
+        self._bound = encoded_bound(chunk_nbytes)
+        self._buffer = _ThreadBuffer()
+
+    def key(self, coord: Coord) -> str:
+        """Return the key of a chunk."""
+        return self._keys.key(coord)
+
+    def read(self, coord: Coord) -> Buffer | None:
+        """Return the encoded chunk, valid until the thread's next call, or None where it is missing."""
+        path = f"{self._root}/{self._keys.key(coord)}"
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            view = self._buffer.at_least(self._bound)
+            count = os.readv(fd, [view])
+            if count == len(view):
+                view = self._buffer.at_least(os.fstat(fd).st_size + 1)
+                count = read_fully(fd, view, 0)
+            return view[:count]
+        except OSError as error:
+            error.filename = path
+            raise
+        finally:
+            os.close(fd)
+
+    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+        """Yield the chunks that touch a region in C order."""
+        coords = list(self._grid.coords(region))
+        return batch(coords, chunk_nbytes=self._chunk_nbytes, threads=threads)
+
+
+class _OpenShard(threading.local):
+    """The shard that a thread read last, kept open with its index."""
+
+    def __init__(self) -> None:
+        self.coord: Coord | None = None
+        self.fd: int | None = None
+        self.index: Index | None = None
+
+    def close(self) -> None:
+        if self.fd is not None:
+            os.close(self.fd)
+        self.coord = self.fd = self.index = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class ShardFiles:
+    """Inner chunks in shards, one file each; a shard's index is read once per thread that reads the shard."""
+
+    def __init__(
+        self, root: Path, *, keys: KeyEncoding, grid: ChunkGrid, shards: Shape, index: IndexFormat, chunk_nbytes: int
+    ) -> None:
+        self._root = str(root)
+        self._keys = keys
+        self._grid = grid
+        self._shards = ChunkGrid(grid.domain, shards)
+        self._per_shard = tuple(s // c for s, c in zip(shards, grid.chunks, strict=True))
+        self._format = index
+        self._chunk_nbytes = chunk_nbytes
+        self._bound = encoded_bound(chunk_nbytes)
+        self._buffer = _ThreadBuffer()
+        self._open = _OpenShard()
+
+    def key(self, coord: Coord) -> str:
+        """Return the key of the shard of an inner chunk, and the chunk."""
+        return f"{self._keys.key(self._shard_of(coord))} (inner chunk {coord})"
+
+    def read(self, coord: Coord) -> Buffer | None:
+        """Return the encoded inner chunk, valid until the thread's next call, or None where it is missing."""
+        index = self._index(self._shard_of(coord))
+        if index is None:
+            return None
+        offset, nbytes = index[self._number(coord)].tolist()
+        if offset == EMPTY:
+            return None
+        if nbytes > 2 * self._bound:
+            raise SourceFormatError(f"inner chunk of {nbytes} bytes where at most {self._bound} are possible")
+        view = self._buffer.at_least(nbytes)
+        assert self._open.fd is not None
+        end = offset + nbytes
+        if end > _LAST_BYTE or self._read_at(self._open.fd, view[:nbytes], offset) < nbytes:
+            raise SourceFormatError(f"shard ends before byte {end}: cut short")
+        return view[:nbytes]
+
+    def _read_at(self, fd: int, view: memoryview, offset: int) -> int:
+        try:
+            return read_fully(fd, view, offset)
+        except OSError as error:
+            assert self._open.coord is not None
+            error.filename = f"{self._root}/{self._keys.key(self._open.coord)}"
+            raise
+
+    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+        """Yield the inner chunks that touch a region, shard by shard."""
+        for shard in self._shards.coords(region):
+            part = self._shards.region(shard).intersect(region)
+            if part is not None:
+                coords = list(self._grid.coords(part))
+                yield from batch(coords, chunk_nbytes=self._chunk_nbytes, threads=threads)
+
+    def _shard_of(self, coord: Coord) -> Coord:
+        return tuple(i // n for i, n in zip(coord, self._per_shard, strict=True))
+
+    def _number(self, coord: Coord) -> int:
+        number = 0
+        for i, n in zip(coord, self._per_shard, strict=True):
+            number = number * n + i % n
+        return number
+
+    def _index(self, shard: Coord) -> Index | None:
+        """Return the index of a shard, which stays open for this thread, or None when there is no such shard."""
+        state = self._open
+        if state.coord == shard:
+            return state.index
+        state.close()
+        state.coord = shard
+        try:
+            state.fd = os.open(f"{self._root}/{self._keys.key(shard)}", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        data = bytearray(self._format.nbytes)
+        size = os.fstat(state.fd).st_size
+        start = 0 if self._format.location == "start" else max(0, size - len(data))
+        try:
+            count = self._read_at(state.fd, memoryview(data), start)
+            state.index = self._format.decode(bytes(data[:count]))
+        except BaseException:
+            state.close()
+            raise
+        return state.index
+
+
+def read_fully(fd: int, view: memoryview, offset: int) -> int:
+    """Read into memory until it is full or the file ends; return the bytes read."""
+    done = 0
+    while done < len(view):
+        count = os.preadv(fd, [view[done:]], offset + done)
+        if not count:
+            break
+        done += count
+    return done
+
+
+def write_fully(fd: int, parts: list[Buffer]) -> int:
+    """Append buffers to a file; return the bytes written."""
+    total = 0
+    for i in range(0, len(parts), 512):
+        views = [memoryview(part).cast("B") for part in parts[i : i + 512]]
+        while views:
+            count = os.writev(fd, views)
+            total += count
+            while views and count >= len(views[0]):
+                count -= len(views.pop(0))
+            if views and count:
+                views[0] = views[0][count:]
+    return total

@@ -1,0 +1,205 @@
+"""The operation of a rechunk: one block of one pass, tile by tile."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+from zarrmill.codecs.bytes_codecs import crc32c
+from zarrmill.errors import VerifyError
+from zarrmill.execute.bytes_mover import BytesMover
+from zarrmill.execute.mill import TileMill
+from zarrmill.execute.opening import (
+    StoredArray,
+    open_reader,
+    open_tile_writer,
+)
+from zarrmill.execute.readers import ReadTiles, Tally
+from zarrmill.execute.records import Records
+from zarrmill.execute.scratch import ScratchReader, ScratchWriter, scratch_name
+from zarrmill.execute.workshop import WORKSHOP
+from zarrmill.execute.writers import WriteTiles, Written
+from zarrmill.grid import ChunkGrid, Region
+from zarrmill.plan.array_plan import ArrayPlan, Pass
+from zarrmill.plan.model import Advance, Block, BlockResult
+from zarrmill.plan.rechunk import ArrayBlock
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayCopy:
+    """One array to copy: where it is read, where its draft is written, and the plan between."""
+
+    plan: ArrayPlan
+    """The passes."""
+    source: StoredArray
+    """What is read."""
+    target: StoredArray
+    """What is written: an array of the draft, without metadata yet."""
+    scratch: Path
+    """Folder of its intermediates."""
+
+
+@dataclass(frozen=True)
+class CopyOperation:
+    """Copies blocks of array data; picklable, and the same in every process."""
+
+    arrays: dict[str, ArrayCopy]
+    """The arrays by path."""
+    verify: str
+    """"full": what was written is read back and digested; "written": its checksums are compared; "none"."""
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Tells the operation from others in a process that ran one before."""
+
+    def __call__(self, block: Block, advance: Advance, /) -> BlockResult:
+        """Copy one block."""
+        payload: ArrayBlock = block.payload
+        with WORKSHOP.lock:
+            meter = WORKSHOP.measure()
+            copier = _copier(self, payload.array)
+            counts, facts = copier.run(payload, advance)
+            facts |= {"memory": str(meter.now()), "peak": str(meter.peak())}
+            return BlockResult(block.id, counts, facts)
+
+
+_COPIERS: dict[tuple[str, str], Copier] = {}
+"""The array that this process works on, opened; one only, because each holds buffers for every thread."""
+
+
+def _copier(operation: CopyOperation, array: str) -> Copier:
+    key = (operation.token, array)
+    if key not in _COPIERS:
+        _COPIERS.clear()
+        _COPIERS[key] = Copier(operation.arrays[array], verify=operation.verify)
+    return _COPIERS[key]
+
+
+class Copier:
+    """One array with its readers and writers open."""
+
+    def __init__(self, copy: ArrayCopy, *, verify: str) -> None:
+        self._plan = copy.plan
+        self._source = copy.source
+        self._target = copy.target
+        self._scratch = copy.scratch
+        self._verify = verify
+        self._records = self._choose_records()
+
+    def _choose_records(self) -> Records:
+        plan, dtype, shape = self._plan, self._source.dtype, self._source.layout.shape
+        if "zarr" in (plan.read_route, plan.write_route):
+            return Records(len(shape), dtype)
+        clipped = [tuple(min(t, n) for t, n in zip(p.tile, shape, strict=True)) for p in plan.passes]
+        return Records.of(dtype, shape, [plan.source.chunks, plan.target.chunks, *clipped])
+
+    @cached_property
+    def _stored_reader(self) -> ReadTiles:
+        return open_reader(self._source, records=self._records, digest=self._verify == "full")
+
+    @cached_property
+    def _stored_writer(self) -> WriteTiles:
+        return open_tile_writer(self._target, records=self._records, checksums=self._verify == "written")
+
+    @cached_property
+    def _bytes_mover(self) -> BytesMover:
+        return BytesMover(self._source, self._target, verify=self._verify)
+
+    def run(self, block: ArrayBlock, advance: Advance) -> tuple[dict[str, int], dict[str, str]]:
+        """Copy a block; return the figures that add up and the others."""
+        this_pass = self._plan.passes[block.pass_index]
+        pool = WORKSHOP.pool(this_pass.threads)
+        if self._plan.read_route == "bytes":
+            read, written = self._bytes_mover.move(block.region, pool, advance)
+        else:
+            read, written = self._move(block, this_pass, pool, advance)
+        facts = {"terms": f"{written.terms:016x}"}
+        if this_pass.reads == "stored" and self._verify == "full":
+            facts["source_share"] = read.share.to_json()
+        if this_pass.writes == "stored" and self._verify == "full":
+            back = self._read_back(block.region, pool, this_pass.threads)
+            facts["target_share"] = back.share.to_json()
+            self._compare_shares(block.region, facts)
+        if this_pass.writes == "stored" and self._verify == "written":
+            self._compare_checksums(written)
+        counts = {"chunks_read": read.chunks, "bytes_read": read.nbytes, "bytes_written": written.nbytes}
+        if this_pass.writes == "stored":
+            counts |= {"target_bytes": written.nbytes, "keys_written": written.keys, "keys_empty": written.empty}
+        return counts, facts
+
+    def _move(
+        self, block: ArrayBlock, this_pass: Pass, pool: ThreadPoolExecutor, advance: Advance
+    ) -> tuple[Tally, Written]:
+        """Read and write the tiles of a block, the next being read while one is written where there are two buffers."""
+        reader, writer = self._ends(block, this_pass)
+        mill = TileMill(reader, writer, records=self._records, pool=pool, buffers=this_pass.buffers)
+        grid = self._plan.tile_grid(block.pass_index, block.domain)
+        tiles = [self._records.region(grid.region(coord)) for coord in grid.coords(block.region)]
+        try:
+            read = mill.run([t for t in tiles if t.size or not t.shape], partial(_advance_tile, advance, self._records))
+            return read, writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def _ends(self, block: ArrayBlock, this_pass: Pass) -> tuple[ReadTiles, WriteTiles]:
+        i = block.pass_index
+        reader: ReadTiles = self._stored_reader
+        writer: WriteTiles = self._stored_writer
+        if this_pass.reads == "scratch":
+            folder = self._scratch_folder(block.domain, i - 1)
+            tiles, previous = self._tiles(i, block.domain), self._tiles(i - 1, block.domain)
+            reader = ScratchReader(folder, tiles=tiles, previous=previous, dtype=self._records.dtype)
+        if this_pass.writes == "scratch":
+            folder = self._scratch_folder(block.domain, i)
+            tiles, following = self._tiles(i, block.domain), self._tiles(i + 1, block.domain)
+            writer = ScratchWriter(folder, tiles=tiles, next_tiles=following)
+        return reader, writer
+
+    def _tiles(self, pass_index: int, domain: Region) -> ChunkGrid:
+        """Return the tiles of a pass as boxes of records."""
+        grid = self._plan.tile_grid(pass_index, domain)
+        return ChunkGrid(self._records.region(domain), self._records.shape(grid.chunks))
+
+    def _scratch_folder(self, domain: Region, pass_index: int) -> Path:
+        return self._scratch / scratch_name(self._plan.path, domain, pass_index)
+
+    def _read_back(self, region: Region, pool: ThreadPoolExecutor, threads: int) -> Tally:
+        """Digest what is now stored in a region of the target, through a reader that remembers nothing."""
+        return open_reader(self._target, digest=True).digest(region, pool, threads)
+
+    def _compare_shares(self, region: Region, facts: dict[str, str]) -> None:
+        """Raise when a block that read and wrote one region did not write what it read."""
+        read, written = facts.get("source_share"), facts["target_share"]
+        if read is not None and read != written:
+            raise VerifyError(
+                f"{self._source.name}: what was written to {region} has the digest share {written}, what was read "
+                f"{read}. Check memory and disks, then run again."
+            )
+
+    def _compare_checksums(self, written: Written) -> None:
+        root = self._target.root
+        assert root is not None
+        prefix = f"{self._target.path}/"
+        for key, checksum in (written.checksums or {}).items():
+            found = file_crc32c(root / key.removeprefix(prefix))
+            if found != checksum:
+                raise VerifyError(
+                    f"{key}: the stored bytes have the checksum {found:08x}, those written had {checksum:08x}. "
+                    f"Check the disk, then run again."
+                )
+
+
+def _advance_tile(advance: Advance, records: Records, region: Region, half: int) -> None:
+    nbytes = region.size * records.dtype.itemsize
+    advance(nbytes // 2 if half == 0 else nbytes - nbytes // 2)
+
+
+def file_crc32c(path: Path) -> int:
+    """Return the CRC-32C of a file, read a mebibyte at a time."""
+    checksum = 0
+    with open(path, "rb", buffering=0) as file:
+        while data := file.read(2**20):
+            checksum = crc32c(data, checksum)
+    return checksum

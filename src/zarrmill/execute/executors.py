@@ -1,0 +1,135 @@
+"""Where blocks run: adapters from a name or any ``concurrent.futures.Executor`` to what the loop needs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from zarrmill.errors import InvalidInputError
+from zarrmill.execute.workshop import WORKSHOP
+
+T = TypeVar("T")
+
+NAMES = ("serial", "threads", "processes")
+"""Executors that can be asked for by name."""
+
+
+class InlineExecutor(Executor):
+    """Runs each call at once in the caller's thread, so that Ctrl-C reaches it."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run a call and return its outcome as a finished future."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 (a future carries whatever its call raised)
+            future.set_exception(error)
+        return future
+
+
+class Placement:
+    """An executor with what the loop and the planner ask of it."""
+
+    def __init__(
+        self,
+        make: Callable[[], Executor],
+        *,
+        processes: int,
+        threads: int,
+        in_process: bool,
+        owned: bool = True,
+    ) -> None:
+        self._make = make
+        self._executor: Executor | None = None
+        self._owned = owned
+        self.processes = processes
+        """Processes that run blocks, one block at a time in each."""
+        self.threads = threads
+        """Threads in each of them."""
+        self.in_process = in_process
+        """Whether blocks run in this process and can tell of their progress."""
+
+    @property
+    def in_flight(self) -> int:
+        """Blocks submitted at once: one per process, and as many again so that none waits for the caller."""
+        return 1 if self.in_process else 2 * self.processes
+
+    @property
+    def executor(self) -> Executor:
+        """The executor, started at the first use."""
+        if self._executor is None:
+            self._executor = self._make()
+        return self._executor
+
+    def renew(self) -> None:
+        """Replace an executor whose processes have died."""
+        self.close()
+
+    def memory(self) -> tuple[int, int]:
+        """Return memory above start, now and at the most, of this process."""
+        meter = WORKSHOP.measure()
+        return meter.now(), meter.peak()
+
+    def close(self) -> None:
+        """End an executor that was started here."""
+        if self._executor is not None and self._owned:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+
+def place(executor: str | Executor | None, *, workers: int | None = None) -> Placement:
+    """Return where to run blocks: "serial", "threads" (the default), "processes", or any executor.
+
+    ``workers`` is the number of threads or processes, by default one per core that this process may use. An executor
+    of other processes runs blocks with one thread each; threads of a given ThreadPoolExecutor take turns.
+
+    >>> place("serial").threads
+    1
+    """
+    count = workers or cores()
+    if executor is None or executor == "threads":
+        return Placement(InlineExecutor, processes=1, threads=count, in_process=True)
+    if executor == "serial":
+        return Placement(InlineExecutor, processes=1, threads=1, in_process=True)
+    if executor == "processes":
+        return Placement(lambda: _process_pool(count), processes=count, threads=1, in_process=False)
+    if isinstance(executor, ThreadPoolExecutor):
+        return Placement(lambda: executor, processes=1, threads=count, in_process=False, owned=False)
+    if isinstance(executor, Executor):
+        given = workers or getattr(executor, "_max_workers", None) or count
+        return Placement(lambda: executor, processes=given, threads=1, in_process=False, owned=False)
+    raise InvalidInputError(
+        f"executor {executor!r} is not known. Use {', '.join(map(repr, NAMES))} or a concurrent.futures.Executor."
+    )
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _process_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool whose processes start small: a forked one would begin with all of the caller's memory."""
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the caller's is killed: the next run must not find it writing.
+
+    A worker of a killed pool would finish its block, into what may be the draft of another request by then, and wait
+    for more for ever.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True, name="zarrmill-end-with-parent").start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,149 @@
+"""Writes inner chunks into shards: each is appended as it is encoded, in order, and the index last.
+
+No more of a shard is ever in memory than the few runs under way, so a shard may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from zarrmill.codecs.bytes_codecs import Buffer, crc32c
+from zarrmill.codecs.shard import IndexFormat, empty_index
+from zarrmill.execute.chunk_files import KeyEncoding, batch, write_fully
+from zarrmill.execute.chunk_writer import Folder
+from zarrmill.execute.futures import collect
+from zarrmill.execute.writers import Encoded, Produce, Written
+from zarrmill.grid import ChunkGrid, Coord, Region, Shape
+
+Run = list[Coord]
+
+
+class OpenShard:
+    """One shard while it is written."""
+
+    def __init__(self, folder: Folder, key: str, index: IndexFormat, *, left: int, checksum: bool) -> None:
+        self.key = key
+        self.left = left
+        """Inner chunks still to come."""
+        self._folder = folder
+        self._format = index
+        self._index = empty_index(index.count)
+        self._fd: int | None = None
+        self._offset = 0
+        self._crc = 0
+        self._checksum = checksum
+
+    def append(self, numbers: list[int], encoded: list[Encoded]) -> None:
+        """Append inner chunks; those that are not stored take no space."""
+        parts: list[Buffer] = []
+        end = self._offset
+        for number, data in zip(numbers, encoded, strict=True):
+            if data is not None:
+                self._index[number] = (end, len(data))
+                parts.append(data)
+                end += len(data)
+        self._write(parts)
+        self.left -= len(numbers)
+
+    def _write(self, parts: list[Buffer]) -> None:
+        if not parts:
+            return
+        if self._fd is None:
+            self._fd = self._folder.create(self.key)
+        self._offset += write_fully(self._fd, parts)
+        if self._checksum:
+            for part in parts:
+                self._crc = crc32c(part, self._crc)
+
+    def close(self, written: Written, name: str) -> None:
+        """Write the index and count the key; a shard in which nothing is stored leaves no file."""
+        if self._fd is None:
+            self._folder.remove(self.key)
+            written.empty += 1
+            return
+        self._write([self._format.encode(self._index)])
+        self.abandon()
+        written.add_key(name, self._offset, self._crc if self._checksum else None)
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+class ShardWriter:
+    """Inner chunks in shards; a shard stays open until the last of its inner chunks has come."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        path: str,
+        keys: KeyEncoding,
+        grid: ChunkGrid,
+        shards: Shape,
+        index: IndexFormat,
+        checksums: bool,
+    ) -> None:
+        self._folder = Folder(root)
+        self._path = path
+        self._keys = keys
+        self._grid = grid
+        self._shards = ChunkGrid(grid.domain, shards)
+        self._per_shard = tuple(s // c for s, c in zip(shards, grid.chunks, strict=True))
+        self._index = index
+        self._checksums = checksums
+        self._open: dict[Coord, OpenShard] = {}
+        self._written = Written.start(checksums)
+
+    def write(self, region: Region, produce: Produce, *, chunk_nbytes: int, pool: ThreadPoolExecutor) -> None:
+        """Append the inner chunks that touch a region, shard by shard and in C order."""
+        runs = list(self._runs(region, chunk_nbytes=chunk_nbytes, threads=pool._max_workers))
+        made = collect(pool, (partial(produce, run) for _, run in runs))
+        for (shard, run), encoded in zip(runs, made, strict=True):
+            open_shard = self._shard(shard)
+            open_shard.append([self._number(coord) for coord in run], encoded)
+            if not open_shard.left:
+                open_shard.close(self._written, f"{self._path}/{open_shard.key}")
+                del self._open[shard]
+
+    def _runs(self, region: Region, *, chunk_nbytes: int, threads: int) -> Iterator[tuple[Coord, Run]]:
+        for shard in self._shards.coords(region):
+            part = self._shards.region(shard).intersect(region)
+            if part is not None:
+                coords = list(self._grid.coords(part))
+                for run in batch(coords, chunk_nbytes=chunk_nbytes, threads=threads):
+                    yield shard, run
+
+    def _shard(self, coord: Coord) -> OpenShard:
+        if coord not in self._open:
+            left = self._grid.box(self._shards.region(coord)).size
+            self._open[coord] = OpenShard(
+                self._folder, self._keys.key(coord), self._index, left=left, checksum=self._checksums
+            )
+        return self._open[coord]
+
+    def _number(self, coord: Coord) -> int:
+        number = 0
+        for i, n in zip(coord, self._per_shard, strict=True):
+            number = number * n + i % n
+        return number
+
+    def finish(self) -> Written:
+        """Return what was written since the last call; by then every shard of the block is complete."""
+        if self._open:
+            raise RuntimeError(f"the block ends inside {len(self._open)} shards: a block owns whole shards")
+        written, self._written = self._written, Written.start(self._checksums)
+        return written
+
+    def abandon(self) -> None:
+        """Close the shards of an unfinished block: it is written again."""
+        for open_shard in self._open.values():
+            open_shard.abandon()
+        self._open.clear()
+        self._written = Written.start(self._checksums)

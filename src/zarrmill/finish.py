@@ -1,0 +1,137 @@
+"""The end of a rechunk: completeness and digests checked, the draft published, the report made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zarrmill.digests import store_digest
+from zarrmill.draft import Draft
+from zarrmill.errors import PublishError, SourceChangedError, VerifyError
+from zarrmill.execute.account import ArrayAccount, accounts
+from zarrmill.journal import Journal
+from zarrmill.plan.array_plan import ArrayPlan
+from zarrmill.plan.rechunk import RechunkPlan
+from zarrmill.prepare import Prepared, array_digest
+from zarrmill.progress import Progress, StepStarted
+from zarrmill.publish import find_changed, publish, stored_terms
+from zarrmill.report import ArrayReport, RechunkReport
+from zarrmill.resume import lost_blocks
+
+
+class Finish:
+    """The end of one run."""
+
+    def __init__(self, plan: RechunkPlan, prepared: Prepared, draft: Draft, journal: Journal) -> None:
+        self._plan = plan
+        self._prepared = prepared
+        self._draft = draft
+        self._journal = journal
+        self._accounts = accounts(journal)
+        self._digests: dict[str, str] = {}
+
+    def _account(self, array: ArrayPlan) -> ArrayAccount:
+        return self._accounts.get(array.path, ArrayAccount())
+
+    def check(self, *, claimed_ns: int, progress: Progress) -> None:
+        """Check that every key is there, that what was written is what was read, and that the source has not changed.
+
+        Raises PublishError, VerifyError, SourceChangedError.
+        """
+        progress(StepStarted("check"))
+        for array in self._plan.arrays:
+            self._check_complete(array)
+            if self._plan.verify == "full":
+                self._check_digest(array)
+        local = self._prepared.source.local
+        changed = None if local is None else self._find_changed(local, claimed_ns)
+        if changed is not None:
+            raise SourceChangedError(
+                f"{changed} was changed after this run began, so the target may mix old and new values. "
+                f"Run again with --no-resume when nobody writes to the source."
+            )
+
+    def _find_changed(self, local: Path, claimed_ns: int) -> str | None:
+        for path in self._prepared.stored:
+            found = find_changed(local / path, claimed_ns)
+            if found is not None:
+                return found
+        return None
+
+    def _check_complete(self, array: ArrayPlan) -> None:
+        expected = self._account(array).terms
+        if stored_terms(self._draft.data / array.path, array.path) == expected:
+            return
+        lost = lost_blocks(array, self._journal, data=self._draft.data, document=self._prepared.documents[array.path])
+        self._journal.forget(lost)
+        raise PublishError(
+            f"{array.path or 'array'}: keys of {len(lost)} blocks are no longer in the draft {self._draft.folder} "
+            f"as they were written ({', '.join(lost[:3])}). The same command writes those again."
+        )
+
+    def _check_digest(self, array: ArrayPlan) -> None:
+        account, digest = self._account(array), array_digest(array)
+        read, written = digest.text(account.source_share), digest.text(account.target_share)
+        if read != written:
+            self._journal.forget([result.block for result in self._journal])
+            raise VerifyError(
+                f"{array.path or 'array'}: what was written has the digest {written}, what was read {read}. "
+                f"The draft is not published; the same command starts again. Check memory and disks."
+            )
+        self._digests[array.path] = read
+
+    def publish(self, *, sync: bool, overwrite: bool, scratch: Path, progress: Progress) -> tuple[str, ...]:
+        """Make the draft visible; return what could not be removed."""
+        progress(StepStarted("publish"))
+        documents = {path: text.encode() for path, text in self._plan.documents}
+        return publish(self._draft, documents, sync=sync, overwrite=overwrite, scratch=scratch)
+
+    def report(self, *, seconds: float, resumed_blocks: int, leftovers: tuple[str, ...]) -> RechunkReport:
+        """Return what the run did."""
+        plan = self._plan
+        total = self._total()
+        notes = [*plan.notes, *(f"could not be removed: {path}. Remove it by hand." for path in leftovers)]
+        return RechunkReport(
+            source=plan.source,
+            target=plan.target,
+            arrays=tuple(self._array_report(array) for array in plan.arrays),
+            seconds=seconds,
+            max_mem=plan.max_mem,
+            processes=plan.processes,
+            peak_mem=max((a.peak for a in self._accounts.values()), default=0),
+            source_bytes=sum(array.source.nbytes for array in plan.arrays),
+            source_chunks=sum(array.source.n_chunks for array in plan.arrays),
+            source_chunks_read=total.get("chunks_read", 0),
+            bytes_read=total.get("bytes_read", 0),
+            bytes_written=total.get("bytes_written", 0),
+            target_bytes=total.get("target_bytes", 0),
+            keys_written=total.get("keys_written", 0),
+            keys_empty=total.get("keys_empty", 0),
+            blocks=plan.n_blocks,
+            resumed_blocks=resumed_blocks,
+            verify=plan.verify,
+            digest=store_digest(self._digests) if plan.verify == "full" else None,
+            notes=tuple(notes),
+        )
+
+    def _total(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for account in self._accounts.values():
+            for key, count in account.counts.items():
+                total[key] = total.get(key, 0) + count
+        return total
+
+    def _array_report(self, array: ArrayPlan) -> ArrayReport:
+        source, target = array.source, array.target
+        route = "zarr" if "zarr" in (array.read_route, array.write_route) else array.read_route
+        return ArrayReport(
+            array.path,
+            source.shape,
+            source.dtype,
+            source.chunks,
+            source.shards,
+            target.chunks,
+            target.shards,
+            route,
+            len(array.passes),
+            self._digests.get(array.path),
+        )

@@ -1,0 +1,1 @@
+"""Planning: pure functions from shapes and limits to frozen plans."""

@@ -1,0 +1,300 @@
+"""Choosing the passes of one array: one if it fits, re-reading or an intermediate where it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zarrmill.errors import MemoryLimitError
+from zarrmill.grid import Region, Shape, round_up
+from zarrmill.layout import ArrayLayout
+from zarrmill.plan.array_plan import ArrayPlan, End, Pass, Route, group_tiles
+from zarrmill.plan.cost import RATES, pass_seconds, scratch_seconds
+from zarrmill.plan.memory import PAGE, SCRATCH_SIDE, Side, pass_mem, read_side, write_side
+from zarrmill.plan.tiles import Candidate, Chain, chains, one_pass_candidates
+from zarrmill.units import format_bytes
+
+BLOCK_AIM = 256 * 2**20
+"""Bytes that a block covers where tiles are smaller: seconds of work, so that little is lost when a run is killed."""
+BLOCKS_PER_WORKER = 4
+"""Blocks that each process should get at least, so that none waits long for the others."""
+SMALL = 16 * 2**20
+"""Arrays up to this many bytes are one tile when the limit allows."""
+CLOSE_ENOUGH = 1.03
+"""A plan that is this close to the fastest and needs less memory is preferred: a small tile stays in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan may use."""
+
+    max_mem: int
+    """Bytes per process above what it held before its first block."""
+    threads: int
+    """Threads per process."""
+    workers: int = 1
+    """Processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One array and how both of its ends are reached."""
+
+    path: str
+    """Path below the root."""
+    source: ArrayLayout
+    """Layout that is read."""
+    target: ArrayLayout
+    """Layout that is written."""
+    read_route: Route = "driver"
+    """How chunks are read."""
+    write_route: Route = "driver"
+    """How chunks are written."""
+    verify: bool = True
+    """Whether what was written is read back and decoded."""
+
+    @property
+    def unit(self) -> Shape:
+        """What a tile is made of: whole target chunks, or whole write chunks where zarr-python writes them."""
+        unit = self.target.chunks if self.write_route == "driver" else self.target.write_chunk
+        return tuple(min(u, max(1, n)) for u, n in zip(unit, self.target.shape, strict=True))
+
+    def read_side(self) -> Side:
+        """Return what reading takes."""
+        return read_side(self.source, native=self.read_route == "driver")
+
+    def write_side(self, *, open_shards: int) -> Side:
+        """Return what writing takes."""
+        native = self.write_route == "driver"
+        return write_side(self.target, native=native, verify=self.verify, open_shards=open_shards)
+
+
+def plan_array(job: Job, limits: Limits) -> ArrayPlan:
+    """Return the fastest plan within the limits, by the cost model.
+
+    Raises MemoryLimitError, which names the smallest limit that would do.
+    """
+    if job.read_route == "bytes":
+        return _bytes_plan(job, limits)
+    small = _small_plan(job, limits)
+    if small is not None:
+        return small
+    best: tuple[float, int, ArrayPlan] | None = None
+    for seconds, plan in _plans(job, limits):
+        rank = (seconds, plan.projected_mem)
+        if best is None or _better(rank, best[:2]):
+            best = (*rank, plan)
+    if best is None:
+        raise _limit_error(job, limits)
+    return best[2]
+
+
+def _small_plan(job: Job, limits: Limits) -> ArrayPlan | None:
+    """Return the plan of an array that one small tile holds, for which a search would take longer than the work."""
+    whole = tuple(round_up(max(1, n), u) for n, u in zip(job.source.shape, job.unit, strict=True))
+    arena = _arena(whole, job)
+    read, write = job.read_side(), job.write_side(open_shards=1)
+    mem = pass_mem(arena, buffers=1, threads=limits.threads, read=read, write=write)
+    if arena > SMALL or mem > limits.max_mem:
+        return None
+    one = Pass("stored", "stored", whole, _block(whole, job, limits), 1, limits.threads, mem)
+    return _array_plan(job, (one,), job.source.shape, job.source.n_chunks)
+
+
+def _better(rank: tuple[float, int], best: tuple[float, int]) -> bool:
+    """Tell whether a plan is preferred: clearly faster, or about as fast with less memory."""
+    if rank[0] * CLOSE_ENOUGH < best[0]:
+        return True
+    return rank[0] <= best[0] * CLOSE_ENOUGH and rank[1] < best[1]
+
+
+def _plans(job: Job, limits: Limits) -> Iterator[tuple[float, ArrayPlan]]:
+    """Yield plans with their seconds: for ever fewer threads, one pass with two buffers or one, and more passes."""
+    threads = limits.threads
+    while threads:
+        for buffers in (2, 1):
+            yield from _one_pass_plans(job, limits, threads=threads, buffers=buffers)
+        if job.source.dtype not in ("string", "bytes"):
+            yield from _chain_plans(job, limits, threads=threads)
+        threads //= 2
+
+
+def _room(job: Job, limits: Limits, *, threads: int, buffers: int, read: Side, write: Side) -> int:
+    """Return the points that one tile may have."""
+    fixed = pass_mem(0, buffers=buffers, threads=threads, read=read, write=write)
+    return max(0, limits.max_mem - fixed) // buffers // job.source.itemsize
+
+
+def _one_pass_plans(job: Job, limits: Limits, *, threads: int, buffers: int) -> Iterator[tuple[float, ArrayPlan]]:
+    read = job.read_side()
+    source, target = job.source, job.target
+    for open_shards in (1, _shards_in_row(job)):
+        write = job.write_side(open_shards=open_shards)
+        room = _room(job, limits, threads=threads, buffers=buffers, read=read, write=write)
+        found = one_pass_candidates(source.shape, source.chunks, job.unit, target.write_chunk, limit=room)
+        for c in found:
+            if open_shards == 1 and not _covers(c.tile, target.write_chunk, target.shape):
+                continue
+            mem = pass_mem(_arena(c.tile, job), buffers=buffers, threads=threads, read=read, write=write)
+            if mem > limits.max_mem:
+                continue
+            block = _block(c.tile, job, limits)
+            one = Pass("stored", "stored", c.tile, block, buffers, threads, mem)
+            yield _one_pass_seconds(c, job, threads, buffers), _array_plan(job, (one,), source.shape, c.pairs)
+
+
+def _one_pass_seconds(c: Candidate, job: Job, threads: int, buffers: int) -> float:
+    seconds = pass_seconds(
+        RATES,
+        threads=threads,
+        decoded=c.pairs * job.source.chunk_nbytes,
+        touches=c.pairs,
+        encoded=job.target.nbytes,
+        keys=job.target.n_write_chunks,
+        tiles=c.tiles,
+    )
+    # One tile at a time leaves the threads idle while its last chunks are read and written; two tiles overlap.
+    return seconds * (1.0 if buffers > 1 or c.tiles == 1 else 1.02)
+
+
+def _chain_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
+    """Yield plans of several passes within the smallest independent boxes that are worth a stage of their own."""
+    read, write = job.read_side(), job.write_side(open_shards=_shards_in_row(job))
+    read_room = _room(job, limits, threads=threads, buffers=2, read=read, write=SCRATCH_SIDE)
+    write_room = _room(job, limits, threads=threads, buffers=2, read=SCRATCH_SIDE, write=write)
+    # A segment is padded to a page; segments are never so small that this costs more than an eighth.
+    room = min(read_room, write_room) * 7 // 8
+    domain = _domain(job, limits)
+    clipped = tuple(min(d, n) for d, n in zip(domain, job.source.shape, strict=True))
+    if not math.prod(clipped):
+        return
+    for chain in chains(clipped, job.source.chunks, job.unit, job.target.write_chunk, limit=room):
+        passes = tuple(_chain_passes(chain, job, limits, threads=threads, domain=clipped, read=read, write=write))
+        if max(p.projected_mem for p in passes) <= limits.max_mem:
+            plan = _array_plan(job, passes, domain, job.source.n_chunks)
+            yield _chain_seconds(chain, job, threads=threads, domains=len(plan.domains())), plan
+
+
+def _chain_passes(
+    chain: Chain, job: Job, limits: Limits, *, threads: int, domain: Shape, read: Side, write: Side
+) -> Iterator[Pass]:
+    last = len(chain.tiles) - 1
+    for i, tile in enumerate(chain.tiles):
+        reads: End = "scratch" if i else "stored"
+        writes: End = "scratch" if i < last else "stored"
+        write_chunk = job.target.write_chunk if i == last else None
+        aim = _block_aim(math.prod(domain) * job.source.itemsize, limits)
+        block = group_tiles(domain, tile, write_chunk, itemsize=job.source.itemsize, aim=aim)
+        pieces = max(chain.segments[j] // max(1, _tiles(domain, tile)) + 1 for j in (i - 1, i) if 0 <= j < last)
+        arena = math.prod(tile) * job.source.itemsize + 4 * pieces * PAGE
+        mem = pass_mem(
+            arena,
+            buffers=2,
+            threads=threads,
+            read=SCRATCH_SIDE if i else read,
+            write=SCRATCH_SIDE if i < last else write,
+        )
+        yield Pass(reads, writes, tile, block, 2, threads, mem)
+
+
+def _chain_seconds(chain: Chain, job: Job, *, threads: int, domains: int) -> float:
+    source, target = job.source, job.target
+    tiles = sum(_tiles(source.shape, tile) for tile in chain.tiles)
+    seconds = pass_seconds(
+        RATES,
+        threads=threads,
+        decoded=source.n_chunks * source.chunk_nbytes,
+        touches=source.n_chunks,
+        encoded=target.nbytes,
+        keys=target.n_write_chunks,
+        tiles=tiles,
+    )
+    return seconds + sum(
+        scratch_seconds(RATES, nbytes=source.nbytes, segments=segments * domains) for segments in chain.segments
+    )
+
+
+def _bytes_plan(job: Job, limits: Limits) -> ArrayPlan:
+    """Return the plan that moves encoded chunks: tiles are whole write chunks, and nothing is held but runs."""
+    read, write = job.read_side(), job.write_side(open_shards=1)
+    threads = limits.threads
+    while True:
+        mem = pass_mem(0, buffers=2, threads=threads, read=read, write=write)
+        if mem <= limits.max_mem:
+            break
+        if threads == 1:
+            raise _limit_error(job, limits)
+        threads //= 2
+    tile = job.target.write_chunk
+    one = Pass("stored", "stored", tile, _block(tile, job, limits), 2, threads, mem)
+    return _array_plan(job, (one,), job.source.shape, job.source.n_chunks)
+
+
+def _array_plan(job: Job, passes: tuple[Pass, ...], domain: Shape, pairs: int) -> ArrayPlan:
+    domain = tuple(max(1, min(d, n)) for d, n in zip(domain, job.source.shape, strict=True))
+    return ArrayPlan(job.path, job.source, job.target, job.read_route, job.write_route, domain, passes, pairs)
+
+
+def _arena(tile: Shape, job: Job) -> int:
+    clipped = Region.whole(tuple(min(t, n) for t, n in zip(tile, job.source.shape, strict=True)))
+    return round_up(max(1, clipped.size) * job.source.itemsize, PAGE)
+
+
+def _block(tile: Shape, job: Job, limits: Limits) -> Shape:
+    itemsize = job.source.itemsize
+    aim = _block_aim(job.source.nbytes, limits)
+    return group_tiles(job.source.shape, tile, job.target.write_chunk, itemsize=itemsize, aim=aim)
+
+
+def _block_aim(nbytes: int, limits: Limits) -> int:
+    return BLOCK_AIM if limits.workers == 1 else min(BLOCK_AIM, nbytes // (BLOCKS_PER_WORKER * limits.workers))
+
+
+def _covers(tile: Shape, write_chunk: Shape, shape: Shape) -> bool:
+    """Tell whether every write chunk that a tile touches lies in it whole."""
+    return all(t % w == 0 or t >= n for t, w, n in zip(tile, write_chunk, shape, strict=True))
+
+
+def _shards_in_row(job: Job) -> int:
+    """Return the shards that a block may hold open: those side by side in one aligned box of source and shard."""
+    target = job.target
+    if target.shards is None:
+        return 0
+    counts = (math.lcm(s, w) // w for s, w in zip(job.source.chunks, target.shards, strict=True))
+    return min(math.prod(counts), max(1, target.n_write_chunks))
+
+
+def _domain(job: Job, limits: Limits) -> Shape:
+    """Return independent boxes: aligned with the chunks of both ends, grown until a stage fills the processes."""
+    shape, itemsize = job.source.shape, job.source.itemsize
+    pairs = zip(job.source.write_chunk, job.target.write_chunk, strict=True)
+    unit = tuple(math.lcm(s, w) for s, w in pairs)
+    return group_tiles(shape, unit, None, itemsize=itemsize, aim=8 * limits.max_mem * limits.workers)
+
+
+def _tiles(shape: Shape, tile: Shape) -> int:
+    return math.prod(-(-n // t) for n, t in zip(shape, tile, strict=True))
+
+
+def _limit_error(job: Job, limits: Limits) -> MemoryLimitError:
+    read = job.read_side()
+    least = min(
+        pass_mem(
+            math.prod(job.unit) * job.source.itemsize,
+            buffers=1,
+            threads=1,
+            read=read,
+            write=job.write_side(open_shards=shards),
+        )
+        for shards in {_shards_in_row(job), 1}
+    )
+    # A mebibyte more than the bound, because the limit is rounded when it is written down.
+    needed = round_up(least, 2**20) + 2**20
+    chunk = "x".join(map(str, job.source.chunks))
+    unit = "x".join(map(str, job.unit))
+    return MemoryLimitError(
+        f"{job.path or 'array'}: reading a chunk of {chunk} and writing one of {unit} needs {format_bytes(needed)} "
+        f"of memory, max_mem is {format_bytes(limits.max_mem)}. Raise max_mem to {needed // 2**20}MiB or use "
+        f"smaller chunks."
+    )

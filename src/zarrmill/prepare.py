@@ -1,0 +1,196 @@
+"""From a request to a plan: opens the source, reads its metadata, settles layouts and routes, plans each array."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zarrmill.digest import ArrayDigest
+from zarrmill.errors import InvalidInputError, NotFoundError
+from zarrmill.execute.opening import StoredArray
+from zarrmill.hierarchy import Hierarchy, Node, read_hierarchy
+from zarrmill.layout import ArrayLayout, ShardsRequest, SizesRequest, check_dimensions, find_clipped, resolve_layout
+from zarrmill.metadata import (
+    codecs_from_request,
+    consolidated_document,
+    encode_document,
+    group_document,
+    layout_of,
+    shards_lack,
+    target_document,
+)
+from zarrmill.plan.array_plan import ArrayPlan, Route
+from zarrmill.plan.arrays import Job, Limits, plan_array
+from zarrmill.plan.rechunk import RechunkPlan
+from zarrmill.store import OpenedStore, open_store
+
+VERIFY = ("full", "written", "none")
+"""Ways to verify, the most thorough first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a rechunk, as checked values."""
+
+    chunks: SizesRequest | None
+    """Chunks, see ``zarrmill.rechunk``."""
+    shards: ShardsRequest
+    """Shards."""
+    codecs: str | Sequence[str]
+    """"keep", or the names of codecs."""
+    checksum: bool
+    """Whether inner chunks of shards end in a CRC-32C."""
+    verify: str
+    """One of VERIFY."""
+    arrays: tuple[str, ...] | None
+    """Paths of the arrays wanted, None for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request with its source opened: everything that a run needs but the target."""
+
+    source: OpenedStore
+    """The source."""
+    hierarchy: Hierarchy
+    """Its nodes, those that are wanted."""
+    stored: dict[str, StoredArray]
+    """Its arrays by path."""
+    documents: dict[str, dict[str, Any]]
+    """Metadata of the target by path."""
+    jobs: dict[str, Job]
+    """What is to be planned, by path."""
+    notes: tuple[str, ...]
+    """What people should know."""
+
+    def encoded_documents(self) -> dict[str, bytes]:
+        """Return the target's metadata files by path, consolidated in the root's where the source's were."""
+        documents = dict(self.documents)
+        if self.hierarchy.consolidated:
+            documents[""] = consolidated_document(documents)
+        return {path: encode_document(document) for path, document in documents.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells this source from another: its location and its metadata."""
+        nodes = {path: node.metadata for path, node in self.hierarchy.nodes.items()}
+        return {"location": self.source.location, "metadata": json.loads(json.dumps(nodes, default=str))}
+
+
+def prepare(source: Any, request: Request) -> Prepared:
+    """Open a source and settle what its arrays become. Raises InvalidInputError, NotFoundError, SourceFormatError."""
+    if request.verify not in VERIFY:
+        raise InvalidInputError(f"verify {request.verify!r} is not known. Use one of {', '.join(VERIFY)}.")
+    opened = open_store(source)
+    whole = read_hierarchy(opened)
+    hierarchy = _selected(whole, request.arrays)
+    stored = {
+        path: StoredArray(opened, path, node.metadata, layout_of(node)) for path, node in hierarchy.arrays.items()
+    }
+    layouts = {path: array.layout for path, array in stored.items()}
+    check_dimensions(request.chunks, layouts, what="chunks")
+    check_dimensions(request.shards, layouts, what="shards")
+    documents: dict[str, dict[str, Any]] = {}
+    jobs: dict[str, Job] = {}
+    notes: list[str] = []
+    for path, node in hierarchy.nodes.items():
+        if node.kind == "group":
+            documents[path] = group_document(node)
+            continue
+        documents[path], jobs[path], more = _settle(node, stored[path], request, explicit=whole.is_array)
+        notes += [f"{path or 'array'}: {note}" for note in (*node.notes, *more)]
+    return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes))
+
+
+def make_plan(prepared: Prepared, *, target: str, limits: Limits, verify: str) -> RechunkPlan:
+    """Plan every array of a prepared request. Raises MemoryLimitError."""
+    plans = tuple(plan_array(job, limits) for job in prepared.jobs.values())
+    documents = prepared.encoded_documents()
+    ordered = sorted(documents, key=lambda path: (path == "", path))
+    return RechunkPlan(
+        source=prepared.source.location,
+        target=target,
+        arrays=plans,
+        max_mem=limits.max_mem,
+        processes=limits.workers,
+        threads=limits.threads,
+        verify=verify,
+        documents=tuple((path, documents[path].decode()) for path in ordered),
+        notes=prepared.notes,
+    )
+
+
+def _selected(hierarchy: Hierarchy, arrays: tuple[str, ...] | None) -> Hierarchy:
+    """Return the wanted arrays and the groups that they lie in."""
+    if arrays is None:
+        return hierarchy
+    wanted = {path.strip("/") for path in arrays}
+    unknown = sorted(wanted - set(hierarchy.arrays))
+    if unknown:
+        raise NotFoundError(f"array {unknown[0]!r} is not in the source. It has {sorted(hierarchy.arrays)}.")
+    nodes = {
+        path: node
+        for path, node in hierarchy.nodes.items()
+        if path in wanted or (node.kind == "group" and any(_below(array, path) for array in wanted))
+    }
+    return replace(hierarchy, nodes=nodes)
+
+
+def _below(array: str, group: str) -> bool:
+    return not group or array.startswith(f"{group}/")
+
+
+def _settle(
+    node: Node, stored: StoredArray, request: Request, *, explicit: bool
+) -> tuple[dict[str, Any], Job, list[str]]:
+    """Return the target's metadata of one array, what is to be planned for it, and notes."""
+    layout = resolve_layout(
+        stored.layout, path=node.path, chunks=request.chunks, shards=request.shards, explicit=explicit
+    )
+    lacks = shards_lack(node.metadata) if layout.shards else None
+    layout = replace(layout, shards=None) if lacks else layout
+    codecs = codecs_from_request(request.codecs, layout)
+    document = target_document(node, layout, codecs=codecs, checksum=request.checksum)
+    made = layout_of(replace(node, metadata=document, zarr_format=3))
+    made = replace(made, itemsize=stored.layout.itemsize)
+    # Where the draft will lie does not matter for the route, only that it is local.
+    target = StoredArray(replace(stored.opened, local=stored.opened.local or _ANY_FOLDER), node.path, document, made)
+    read_lacks, write_lacks = stored.driver_lacks(), target.driver_lacks()
+    read: Route = "zarr" if read_lacks else "driver"
+    write: Route = "zarr" if write_lacks else "driver"
+    notes = [f"without shards: {lacks}"] if lacks else []
+    notes += _lack_notes(read_lacks, write_lacks) + find_clipped(stored.layout, path=node.path, chunks=request.chunks)
+    if read == write == "driver" and _same_chunks(stored.layout, made):
+        read = write = "bytes"
+    job = Job(node.path, stored.layout, made, read, write, verify=request.verify == "full")
+    return document, job, notes
+
+
+_ANY_FOLDER = Path(os.sep)
+
+
+def _lack_notes(read_lacks: str | None, write_lacks: str | None) -> list[str]:
+    notes = []
+    if read_lacks:
+        notes.append(f"read through zarr-python, slower and with an estimated limit ({read_lacks})")
+    if write_lacks:
+        notes.append(f"written through zarr-python, slower and with an estimated limit ({write_lacks})")
+    return notes
+
+
+def _same_chunks(source: ArrayLayout, target: ArrayLayout) -> bool:
+    """Tell whether the target's inner chunks are the source's bytes, apart from a checksum at their end."""
+    return source.chunks == target.chunks and _without_checksum(source) == _without_checksum(target)
+
+
+def _without_checksum(layout: ArrayLayout) -> list[Any]:
+    codecs = [json.loads(codec) for codec in layout.codecs]
+    return codecs[:-1] if codecs and codecs[-1]["name"] == "crc32c" else codecs
+
+
+def array_digest(plan: ArrayPlan) -> ArrayDigest:
+    """Return the digest of arrays like the one of a plan."""
+    return ArrayDigest(plan.source.shape, plan.source.dtype)

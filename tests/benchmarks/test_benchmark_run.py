@@ -1,0 +1,68 @@
+"""The benchmark suite runs: size S, and a shortened M with its two arrays, in this environment alone."""
+
+import importlib.util
+import json
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.contenders import CONTENDERS
+from benchmarks.sizes import SIZES
+
+HERE = [
+    contender
+    for contender in CONTENDERS
+    if contender.environment == "main"
+    and contender.name in {"zarrmill", "zarrmill-full-sync", "floor", "tensorstore", "zarrs", "zarr-python", "dask"}
+]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """One work directory, so that sources are made once."""
+    return tmp_path_factory.mktemp("bench")
+
+
+def run(work, *arguments):
+    """The document that the suite writes; it must call every result equal."""
+    code = main([*arguments, "--work-dir", str(work), "--repeats", "1", "--no-install"])
+    document = json.loads((work / "bench.json").read_text())
+    assert code == 0, document["runs"]
+    return document
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contender", HERE, ids=lambda contender: contender.name)
+def test_a_contender_writes_s_equal_in_both_layouts(work, contender):
+    """Each result equals the source and has the chunks, shards and codecs that everybody is asked for."""
+    if any(importlib.util.find_spec(module) is None for module in contender.needs):
+        pytest.skip(f"{contender.name} is not installed")
+    runs = run(work, "--sizes", "S", "--only", contender.name)["runs"]
+    assert [(entry["layout"], entry["equal"], entry["error"], entry["remarks"]) for entry in runs] == [
+        ("shards", True, "", []),
+        ("files", True, "", []),
+    ]
+
+
+@pytest.mark.slow
+def test_two_arrays_and_a_shortened_grid_run_too(work):
+    """Groups, several shards, and chunks that reach over the edge."""
+    runs = run(work, "--sizes", "M", "G", "--scale", "0.02", "--only", "floor")["runs"]
+    assert [(entry["size"], entry["layout"], entry["equal"]) for entry in runs] == [
+        ("M", "shards", True),
+        ("M", "files", True),
+        ("G", "shards", True),
+    ]
+
+
+@pytest.mark.slow
+def test_whoever_is_absent_is_a_row_with_a_reason(work):
+    """rechunker's environment is not made here, and the report says so."""
+    document = run(work, "--sizes", "S", "--only", "rechunker")
+    assert [(row["seconds"], row["remarks"]) for row in document["rows"]] == [(None, ["its environment is not made"])]
+
+
+def test_sizes_survive_json():
+    """A size that a worker receives is the size that was sent."""
+    for size in SIZES.values():
+        assert type(size).from_json(json.loads(json.dumps(size.to_json()))) == size

@@ -1,0 +1,15 @@
+"""What every test shares: the hypothesis profiles."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Deterministic: the same commit gives the same verdict everywhere, so nothing is remembered between runs either.
+# Examples do input and output, so that the time of one says nothing.
+COMMON = {"derandomize": True, "database": None, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+settings.register_profile("quick", max_examples=25, **COMMON)
+settings.register_profile("soak", max_examples=1000, **COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
