@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,4 +105,6 @@ def _write(options: argparse.Namespace, work: Path, sizes: dict[str, tuple[Size,
 
 
 if __name__ == "__main__":
+    # Asked to end, end the worker too: it lives in a session of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

@@ -186,6 +186,8 @@ def _ask(python: str, module: str, told: str, *, seconds: float) -> str:
             if isinstance(error, subprocess.TimeoutExpired):
                 raise RunFailedError(f"over {seconds:.0f} s") from None
             raise
+    if process.returncode < 0:
+        raise RunFailedError(f"killed by {signal.Signals(-process.returncode).name}")
     if process.returncode:
         lines = [line for line in said.splitlines() if line.strip()]
         raise RunFailedError(lines[-1][:200] if lines else f"ended with {process.returncode}")

@@ -133,7 +133,7 @@ def test_every_chunk_is_read_once_and_progress_is_fine(tmp_path, layout, reads, 
 def test_a_rechunk_reports_the_same_digest(tmp_path):
     """Source, target and report agree."""
     make_group(tmp_path / "a")
-    chunks = {path: (13, 1) for path in ("flux", "error", "deep/mask")}
+    chunks = dict.fromkeys(("flux", "error", "deep/mask"), (13, 1))
     report = rechunk(tmp_path / "a", tmp_path / "b", chunks=chunks)
     assert report.digest == digest(tmp_path / "a") == digest(tmp_path / "b")
 

@@ -81,7 +81,7 @@ def test_a_draft_that_a_run_holds_stays(tmp_path):
     draft = Draft(tmp_path / "b")
     draft.claim(Claim({}, {}), resume=True)
     before = files(tmp_path)
-    with pytest.raises(ResumeError, match=r"a run is writing .*/b"):
+    with pytest.raises(ResumeError, match=r"another run is writing .*/b"):
         discard(tmp_path / "b")
     assert files(tmp_path) == before
     draft.release()

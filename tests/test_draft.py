@@ -12,7 +12,12 @@ from zarrmill import ResumeError
 from zarrmill.draft import Claim, Draft, find_drafts, remove_tree, tree_nbytes
 
 CLAIM = Claim(
-    plan={"target": "/t", "max_mem": 100, "arrays": [{"path": "flux", "chunks": [1, 20]}, {"path": "time"}]},
+    plan={
+        "source": "/s",
+        "target": "/t",
+        "max_mem": 100,
+        "arrays": [{"path": "flux", "chunks": [1, 20]}, {"path": "time"}],
+    },
     source={"location": "/s", "metadata": {"flux": {"shape": [500, 20]}}},
 )
 
@@ -73,10 +78,11 @@ def test_without_resume_it_starts_again(draft: Draft) -> None:
         (changed(max_mem=200), "max_mem: 100 -> 200"),
         (changed(arrays=[{"path": "flux", "chunks": [2, 20]}, {"path": "time"}]), "arrays[flux].chunks: [1, 20] -> [2, 20]"),
         (changed(verify="none"), 'verify: null -> "none"'),
+        (changed(max_mem=200, chunks_read=7, documents=[["", "{}"]], notes=["x"]), "request: max_mem: 100 -> 200. Repeat"),
         (Claim(CLAIM.plan, {**CLAIM.source, "location": "/other"}), 'source.location: "/s" -> "/other"'),
         (Claim(CLAIM.plan, {"location": "/s", "metadata": {"flux": {"shape": [501, 20]}}}), "[500, 20] -> [501, 20]"),
     ],
-    ids=["limit", "one-array", "new-field", "source-moved", "source-resized"],
+    ids=["limit", "one-array", "new-field", "what-follows-is-left-out", "source-moved", "source-resized"],
 )  # fmt: skip
 def test_other_claim_is_refused_with_the_difference(draft: Draft, now: Claim, said: str) -> None:
     """A changed request is told what changed and how to go on, and nothing is touched."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import statistics
 import tempfile
 import threading
 import time
@@ -47,8 +48,8 @@ SAMPLE_PLACES = 8
 """Places of the array that are looked at, because values seldom compress the same everywhere."""
 SECONDS = 0.1
 """Seconds after which a measurement begins no further sample."""
-BUSY_SECONDS = 0.1
-"""Seconds in which it shows how many others want the cores."""
+BUSY_SECONDS = 0.05
+"""Seconds in which it shows how many others want the cores; the median of three counts, because one may be unlucky."""
 SAMPLE_FILES = 128
 """Keys written to find what one costs."""
 TOO_LARGE = 64 * 2**20
@@ -88,6 +89,10 @@ def _clocks() -> tuple[float, float, float]:
 
 def measure_busy(workers: int) -> float:
     """Return how much longer work takes because others want the cores: 1 on a machine with nothing else to do."""
+    return statistics.median(_busy_now(workers) for _ in range(3))
+
+
+def _busy_now(workers: int) -> float:
     data = os.urandom(2**16)
     begun, core = time.perf_counter(), time.process_time()
 

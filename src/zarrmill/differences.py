@@ -320,7 +320,7 @@ def say_value(value: NDArray[Any]) -> str:
     ('1.5', "'a'", '2024-01-01T00:00:00')
     """
     try:
-        scalar = value[()]
+        scalar: Any = value[()]
     except SystemError:  # from Python, for text of impossible characters
         return say_bits(value)
     if isinstance(scalar, str | bytes):

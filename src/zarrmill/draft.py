@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from zarrmill.errors import ResumeError
 
 SUFFIX = ".zarrmill"
 FORMAT = 1
+_FOLLOWS = re.compile(r"(^|\.)(domain|passes|chunks_read|documents|notes)\b")
+"""Fields of a plan that follow from the request and the source."""
 SCRATCH_RECORD = "scratch.json"
 """File of a draft that lists the folder of its intermediates."""
 
@@ -39,8 +42,13 @@ class Claim:
     """What identifies the source as it was: see ``source_identity``."""
 
     def differences(self, other: Claim) -> list[str]:
-        """Return what another claim has otherwise, one text each, "before -> now"."""
-        return list(_differences({"source": self.source, **self.plan}, {"source": other.source, **other.plan}))
+        """Return what another claim has otherwise, one text each, "before -> now".
+
+        What only follows from other differences is left out.
+        """
+        # What identifies the source says more than its location, which is all that the plan has of it.
+        found = list(_differences({**self.plan, "source": self.source}, {**other.plan, "source": other.source}))
+        return [text for text in found if not _FOLLOWS.search(text.split(": ")[0])] or found
 
 
 class Draft:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 
 class ZarrmillError(Exception):
     """Whatever zarrmill raises on purpose; its message says what, where, both numbers and the remedy."""
@@ -76,6 +79,10 @@ class BlockFailedError(ZarrmillError):
         self.block = block
         self.stage = stage
         self.attempts = attempts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The builtin way back calls the class with the message alone.
+        return partial(type(self), block=self.block, stage=self.stage, attempts=self.attempts), self.args
 
 
 class VerifyError(ZarrmillError):

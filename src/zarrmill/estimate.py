@@ -65,6 +65,11 @@ def estimate(
     )
     if not calibrate:
         return summarize(plan)
-    folder = Path(plan.target).parent if plan.target else Path(tempfile.gettempdir())
     opened = open_store(source)
-    return summarize(plan, rates=measure_rates(plan, read_hierarchy(opened), opened, folder=folder))
+    return summarize(plan, rates=measure_rates(plan, read_hierarchy(opened), opened, folder=_folder(plan.target)))
+
+
+def _folder(target: str) -> Path:
+    """Return a folder on the target's disk in which files can be made, or that for temporary files."""
+    parent = Path(target).parent
+    return parent if target and os.access(parent, os.W_OK) else Path(tempfile.gettempdir())

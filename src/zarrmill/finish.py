@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from zarrmill.digests import store_digest
@@ -16,6 +17,18 @@ from zarrmill.progress import Progress, StepStarted
 from zarrmill.publish import find_changed, publish, stored_terms
 from zarrmill.report import ArrayReport, RechunkReport
 from zarrmill.resume import lost_blocks
+
+
+def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
+    """Raise SourceChangedError when a file of the source is younger than the claim of a draft."""
+    local = prepared.source.local
+    for path in prepared.stored if local is not None else ():
+        changed = find_changed(os.path.join(local or "", path), claimed_ns)
+        if changed is not None:
+            raise SourceChangedError(
+                f"{changed} was changed after this run began, so the target may mix old and new values. "
+                f"Run again with --no-resume when nobody writes to the source."
+            )
 
 
 class Finish:
@@ -38,24 +51,11 @@ class Finish:
         Raises PublishError, VerifyError, SourceChangedError.
         """
         progress(StepStarted("check"))
+        check_unchanged(self._prepared, claimed_ns)
         for array in self._plan.arrays:
             self._check_complete(array)
             if self._plan.verify == "full":
                 self._check_digest(array)
-        local = self._prepared.source.local
-        changed = None if local is None else self._find_changed(local, claimed_ns)
-        if changed is not None:
-            raise SourceChangedError(
-                f"{changed} was changed after this run began, so the target may mix old and new values. "
-                f"Run again with --no-resume when nobody writes to the source."
-            )
-
-    def _find_changed(self, local: Path, claimed_ns: int) -> str | None:
-        for path in self._prepared.stored:
-            found = find_changed(local / path, claimed_ns)
-            if found is not None:
-                return found
-        return None
 
     def _check_complete(self, array: ArrayPlan) -> None:
         expected = self._account(array).terms

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from zarrmill.differences import say_value
 from zarrmill.digests import stored_arrays
@@ -21,12 +20,10 @@ from zarrmill.errors import NotFoundError, PlanError, SourceFormatError
 from zarrmill.execute.opening import StoredArray
 from zarrmill.grid import Shape
 from zarrmill.hierarchy import Hierarchy, read_hierarchy
-from zarrmill.journal import _read as read_journal
+from zarrmill.journal import read_results as read_journal
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.store import OpenedStore, open_store
+from zarrmill.store import OpenedStore, local_path, open_store
 
-SCRATCH_RECORD = "scratch.json"
-"""File of a draft that lists its scratch folders elsewhere."""
 _CHUNK_KEY = re.compile(r"c|(c[./])?\d+([./]\d+)*")
 _SETTINGS = {"blosc": ("cname", "clevel", "shuffle"), "transpose": ("order",), "bytes": ("endian",)}
 """Settings of codecs that are shown, where those are not all that they have."""
@@ -124,7 +121,7 @@ def info(location: Any) -> InfoReport:
     >>> found.keys_stored, found.keys_possible, found.bytes_stored, found.codecs, found.route
     (2, 4, 48, 'none', 'driver')
     """
-    path = local_path(location)
+    path = local_folder(location)
     drafts = () if path is None else tuple(describe_draft(draft) for draft in find_drafts(path))
     try:
         opened = open_store(location)
@@ -144,17 +141,11 @@ def _is_of(target: Path, path: Path) -> bool:
     return path in (target, target.parent)
 
 
-def local_path(location: Any) -> Path | None:
+def local_folder(location: Any) -> Path | None:
     """Return the path on the local disk that a location means, there or not; None where it means none."""
-    text = os.fspath(location) if isinstance(location, str | os.PathLike) else ""
-    if text and "://" not in text and "::" not in text:
-        return Path(os.path.abspath(text))
-    try:
-        return open_store(location).local
-    except NotFoundError:
-        folder, name = os.path.split(text.rstrip("/"))
-        parent = open_store(folder).local if folder else None
-        return None if parent is None else parent / unquote(name)
+    if isinstance(location, str | os.PathLike):
+        return local_path(os.fspath(location))
+    return open_store(location).local
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------
@@ -248,7 +239,7 @@ def _files(folder: str, below: str) -> Iterator[tuple[str, int]]:
 
 def describe_draft(draft: Draft) -> DraftInfo:
     """Return what a draft holds; nothing in it is changed, and a run that holds it is not disturbed."""
-    claimed = draft.read_claim()
+    claimed, folders = draft.read_claim(), (draft.folder, *draft.scratch_folders())
     source = started = None
     if claimed is not None:
         location = claimed[0].source.get("location")
@@ -257,7 +248,7 @@ def describe_draft(draft: Draft) -> DraftInfo:
     return DraftInfo(
         target=str(draft.target),
         folder=str(draft.folder),
-        bytes=draft_nbytes(draft),
+        bytes=sum(size for folder in folders for _, size in _files(str(folder), "")),
         blocks_done=len(read_journal(draft.journal)),
         blocks_total=None if claimed is None else _count_blocks(claimed[0].plan),
         source=source,
@@ -271,29 +262,6 @@ def _count_blocks(plan: dict[str, Any]) -> int | None:
         return RechunkPlan.from_json(plan).n_blocks
     except (PlanError, KeyError, TypeError, ValueError):
         return None
-
-
-def draft_nbytes(draft: Draft) -> int:
-    """Return the bytes of a draft's files, with those of its scratch folders elsewhere."""
-    return sum(size for folder in (draft.folder, *scratch_folders(draft)) for _, size in _files(str(folder), ""))
-
-
-def scratch_folders(draft: Draft) -> tuple[Path, ...]:
-    """Return the scratch folders of a draft that lie elsewhere and are there.
-
-    Only folders that carry the draft's name count, whatever the record says: what is listed gets removed.
-    """
-    try:
-        listed = json.loads((draft.folder / SCRATCH_RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ()
-    paths = [Path(path) for path in listed if isinstance(path, str)] if isinstance(listed, list) else []
-    stem = draft.folder.name.strip(".")
-    return tuple(
-        path
-        for path in paths
-        if path.is_absolute() and path.name.startswith(stem) and path.is_dir() and not path.is_relative_to(draft.folder)
-    )
 
 
 def is_running(draft: Draft) -> bool:

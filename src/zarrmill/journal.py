@@ -40,7 +40,7 @@ class Journal:
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self._path = path
         self._sync = sync
-        self._results = {result.block: result for result in _read(path)}
+        self._results = {result.block: result for result in read_results(path)}
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (it stays open as long as the journal)
         if path.stat().st_size:
             # A line that was cut short must not swallow the next one.
@@ -90,7 +90,7 @@ class Journal:
         self._file.flush()
 
 
-def _read(path: Path) -> list[BlockResult]:
+def read_results(path: Path) -> list[BlockResult]:
     """Return the results that still count."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zarrmill.digest import ArrayDigest
-from zarrmill.errors import InvalidInputError, NotFoundError
+from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError, ZarrmillError
 from zarrmill.execute.opening import StoredArray
 from zarrmill.hierarchy import Hierarchy, Node, read_hierarchy
 from zarrmill.layout import ArrayLayout, ShardsRequest, SizesRequest, check_dimensions, find_clipped, resolve_layout
@@ -22,6 +22,7 @@ from zarrmill.metadata import (
     layout_of,
     shards_lack,
     target_document,
+    zarr_array,
 )
 from zarrmill.plan.array_plan import ArrayPlan, Route
 from zarrmill.plan.arrays import Job, Limits, plan_array
@@ -87,9 +88,7 @@ def prepare(source: Any, request: Request) -> Prepared:
     opened = open_store(source)
     whole = read_hierarchy(opened)
     hierarchy = _selected(whole, request.arrays)
-    stored = {
-        path: StoredArray(opened, path, node.metadata, layout_of(node)) for path, node in hierarchy.arrays.items()
-    }
+    stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
     layouts = {path: array.layout for path, array in stored.items()}
     check_dimensions(request.chunks, layouts, what="chunks")
     check_dimensions(request.shards, layouts, what="shards")
@@ -103,6 +102,24 @@ def prepare(source: Any, request: Request) -> Prepared:
         documents[path], jobs[path], more = _settle(node, stored[path], request, explicit=whole.is_array)
         notes += [f"{path or 'array'}: {note}" for note in (*node.notes, *more)]
     return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes))
+
+
+def _readable(opened: OpenedStore, node: Node) -> StoredArray:
+    """Return an array of the source; raises SourceFormatError when its metadata make no sense to a reader."""
+    try:
+        stored = StoredArray(opened, node.path, node.metadata, layout_of(node))
+        if not all(isinstance(n, int) for n in (*stored.layout.chunks, *stored.layout.write_chunk)):
+            raise ValueError(f"chunks {stored.layout.chunks} are no whole numbers")
+        if stored.driver_lacks() is None:
+            stored.chain()
+        else:
+            zarr_array(node.metadata, opened, node.path)
+    except ZarrmillError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        name = f"{opened.location}/{node.path}".rstrip("/")
+        raise SourceFormatError(f"{name}: malformed metadata ({type(error).__name__}: {error})") from error
+    return stored
 
 
 def make_plan(prepared: Prepared, *, target: str, limits: Limits, verify: str) -> RechunkPlan:
@@ -128,6 +145,8 @@ def _selected(hierarchy: Hierarchy, arrays: tuple[str, ...] | None) -> Hierarchy
     if arrays is None:
         return hierarchy
     wanted = {path.strip("/") for path in arrays}
+    if not wanted:
+        raise InvalidInputError(f"no arrays are wanted. Name some of {sorted(hierarchy.arrays)}, or leave arrays out.")
     unknown = sorted(wanted - set(hierarchy.arrays))
     if unknown:
         raise NotFoundError(f"array {unknown[0]!r} is not in the source. It has {sorted(hierarchy.arrays)}.")

@@ -159,7 +159,14 @@ def _listing(folder: str, below: str) -> Iterator[tuple[str, int]]:
 
 def find_changed(folder: str | os.PathLike[str], since_ns: int) -> str | None:
     """Return a file or folder that was changed after a moment of the file system's clock, None when none was."""
-    waiting = [os.fspath(folder)]
+    try:
+        return _changed_below(os.fspath(folder), since_ns)
+    except FileNotFoundError as error:
+        return os.fspath(error.filename or folder)
+
+
+def _changed_below(folder: str, since_ns: int) -> str | None:
+    waiting = [folder]
     while waiting:
         path = waiting.pop()
         if os.stat(path).st_mtime_ns > since_ns:

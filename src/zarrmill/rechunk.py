@@ -18,7 +18,7 @@ from zarrmill.execute.executors import Placement, place
 from zarrmill.execute.opening import StoredArray
 from zarrmill.execute.run import run
 from zarrmill.execute.workshop import WORKSHOP
-from zarrmill.finish import Finish
+from zarrmill.finish import Finish, check_unchanged
 from zarrmill.journal import Journal
 from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.plan.arrays import Limits
@@ -27,7 +27,7 @@ from zarrmill.prepare import Prepared, Request, make_plan, prepare
 from zarrmill.progress import Progress, RunFinished, RunStarted, silent
 from zarrmill.report import RechunkReport
 from zarrmill.resume import forget_lost, free_intermediates
-from zarrmill.store import OpenedStore, open_store
+from zarrmill.store import OpenedStore, local_path, open_store
 from zarrmill.units import format_bytes, parse_bytes
 
 
@@ -159,10 +159,7 @@ def _check_storage_options(options: Mapping[str, Any] | None) -> None:
 
 def _target_path(target: str | os.PathLike[str], source: OpenedStore, *, overwrite: bool) -> Path:
     """Return where the target will be; raises for one that exists, lies in the source or has nowhere to lie."""
-    text = os.fspath(target)
-    if "://" in text:
-        open_store(text)
-    path = Path(os.path.abspath(text))
+    path = local_path(os.fspath(target))
     if source.local is not None:
         folder = Path(os.path.realpath(source.local))
         real = Path(os.path.realpath(path))
@@ -221,6 +218,7 @@ class _Work:
         journal = Journal(self._draft.journal, sync=self._sync)
         try:
             if resumed:
+                check_unchanged(self._prepared, claimed_ns)
                 self._forget_lost(journal)
             resumed_blocks = self._start(journal, progress)
             self._run(journal, progress)

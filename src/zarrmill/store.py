@@ -58,10 +58,10 @@ def open_store(location: Location, *, read_only: bool = True) -> OpenedStore:
         return _open_within(location.store, location.path, read_only=read_only)
     if isinstance(location, Store):
         return _open_within(location, "", read_only=read_only)
-    return _open_directory(_local_path(os.fspath(location)), read_only=read_only)
+    return _open_directory(local_path(os.fspath(location)), read_only=read_only)
 
 
-def _local_path(text: str) -> Path:
+def local_path(text: str) -> Path:
     """Return the absolute path that a path or URL means."""
     url = _URL.match(text)
     if url is None and "::" not in text:

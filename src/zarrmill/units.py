@@ -15,7 +15,7 @@ _FACTORS = {
 _SIZE = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*")
 
 
-def parse_bytes(text: str | int) -> int:
+def parse_bytes(text: str | float) -> int:
     """Return a number of bytes from an integer or from text with a decimal (MB) or binary (MiB) unit.
 
     Raises InvalidInputError for anything else.
@@ -23,12 +23,12 @@ def parse_bytes(text: str | int) -> int:
     >>> parse_bytes("2GiB"), parse_bytes("1.5 MB"), parse_bytes(4096)
     (2147483648, 1500000, 4096)
     """
-    if isinstance(text, int):
+    if isinstance(text, int | float):
         number, unit = float(text), ""
     else:
         found = _SIZE.fullmatch(text)
         number, unit = (float(found[1]), found[2].lower()) if found else (0.0, "?")
-    if unit not in _FACTORS or number <= 0:
+    if unit not in _FACTORS or not 1 <= number * _FACTORS[unit] < 2**63:
         raise InvalidInputError(f"{text!r} is not a size in bytes. Write a positive number with a unit: 512MiB, 2GiB.")
     return int(number * _FACTORS[unit])
 

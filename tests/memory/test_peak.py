@@ -196,9 +196,7 @@ def measure(case: Case, folder: Path) -> Figures:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    return Figures(
-        limit, plan.projected_mem, max(found["peaks"]), found["reported"], found["passes"], found["route"]
-    )
+    return Figures(limit, plan.projected_mem, max(found["peaks"]), found["reported"], found["passes"], found["route"])
 
 
 def smallest_limit(source: str, options: dict[str, Any]) -> int:

@@ -210,7 +210,18 @@ def random_values(dtype: str, shape: tuple[int, ...], rng: np.random.Generator) 
 
 FILLS = {
     "zero": {"f": 0.0, "c": 0j, "b": False, "i": 0, "u": 0, "M": 0, "m": 0, "S": b"", "U": "", "V": b""},
-    "other": {"f": 1.5, "c": 1 - 2j, "b": True, "i": -3, "u": 7, "M": 9, "m": -9, "S": b"ab", "U": "äb", "V": b"123456"},
+    "other": {
+        "f": 1.5,
+        "c": 1 - 2j,
+        "b": True,
+        "i": -3,
+        "u": 7,
+        "M": 9,
+        "m": -9,
+        "S": b"ab",
+        "U": "äb",
+        "V": b"123456",
+    },
     "odd": {"f": float("nan"), "c": complex(float("nan"), -0.0), "M": "NaT", "m": "NaT"},
     "negative zero": {"f": -0.0, "c": complex(-0.0, 0.0)},
 }

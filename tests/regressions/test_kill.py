@@ -38,7 +38,7 @@ import json, os, signal, sys
 import zarrmill, zarrmill.publish, zarrmill.draft
 import zarrmill.plan.arrays as arrays, zarrmill.plan.memory as memory
 
-ORDER = json.loads(sys.argv[1])
+ORDER = {}
 
 
 def plan_for_scarce_memory():
@@ -48,6 +48,19 @@ def plan_for_scarce_memory():
     arrays.chains = lambda *args, **options: (c for c in chains(*args, **options) if len(c.tiles) == passes)
     if passes > 1:
         arrays.one_pass_candidates = lambda *args, **options: []
+
+
+def find_limit():
+    """Return the largest limit in KiB that leads to so many passes, with some blocks in each."""
+    known = ("chunks", "shards", "codecs", "executor", "workers", "verify")
+    options = {name: value for name, value in ORDER["options"].items() if name in known}
+    for kib in range(6000, 150, -50):
+        try:
+            plan = zarrmill.plan_rechunk(ORDER["source"], max_mem=kib * 1024, **options)
+        except zarrmill.MemoryLimitError:
+            continue
+        if len(plan.arrays[0].passes) == ORDER["passes"] and all(len(stage) >= 6 for stage in plan.stages):
+            return kib
 
 
 def strike():
@@ -86,12 +99,15 @@ def strike_at_call(owner, name, *, number=1, before=True):
 
 
 def main():
+    ORDER.update(json.loads(sys.argv[1]))
     plan_for_scarce_memory()
     if ORDER["no_exchange"]:
         zarrmill.publish._exchange = lambda a, b: False
     owners = {"os": os, "publish": zarrmill.publish, "draft": zarrmill.draft.Draft}
     for owner, name, number, before in ORDER["calls"]:
         strike_at_call(owners[owner], name, number=number, before=before)
+    if ORDER["plan"]:
+        return print(find_limit())
     if ORDER["cli"]:
         from zarrmill.cli import main
         sys.argv = ["zarrmill", *ORDER["cli"]]
@@ -122,11 +138,11 @@ class Mode:
 
 # Nothing is synced in most runs: a test machine's disk may take seconds for what has no effect on a killed process.
 SHARDED = {"chunks": [8, 512], "shards": [32, 512], "sync": False, "workers": 2}
-ONE_PASS = Mode("one-pass", {**SHARDED, "max_mem": "450KiB"})
-UNSHARDED = Mode("unsharded", {**SHARDED, "shards": None, "max_mem": "450KiB", "verify": "written"})
-TWO_PASSES = Mode("two-passes", {**SHARDED, "max_mem": "800KiB"}, passes=2)
-THREE_PASSES = Mode("three-passes", {**SHARDED, "shards": None, "max_mem": "800KiB"}, passes=3)
-MOVED = Mode("bytes-moved", {**SHARDED, "chunks": [512, 4], "shards": [512, 32], "max_mem": "4MiB"}, route="bytes")
+ONE_PASS = Mode("one-pass", SHARDED)
+UNSHARDED = Mode("unsharded", {**SHARDED, "shards": None, "verify": "written"})
+TWO_PASSES = Mode("two-passes", SHARDED, passes=2)
+THREE_PASSES = Mode("three-passes", SHARDED, passes=3)
+MOVED = Mode("bytes-moved", {**SHARDED, "chunks": [512, 4], "shards": [512, 32]}, route="bytes")
 PROCESSES = Mode("processes", {**ONE_PASS.options, "executor": "processes"})
 MODES = [ONE_PASS, UNSHARDED, TWO_PASSES, THREE_PASSES, MOVED, PROCESSES]
 each_mode = pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
@@ -138,10 +154,20 @@ class Place:
 
     folder: Path
     references: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
 
     @property
     def source(self) -> Path:
         return self.folder / "source.zarr"
+
+    def limit(self, mode: Mode) -> str:
+        """Return the limit that makes a mode what it is."""
+        if mode.name not in self.limits:
+            self.limits[mode.name] = "1GiB"
+            out, err = start(self, self.folder, mode, plan=True).communicate()
+            assert out.strip().isdigit(), err
+            self.limits[mode.name] = f"{out.strip()}KiB"
+        return self.limits[mode.name]
 
     def reference(self, mode: Mode) -> tuple[dict[str, Any], dict[str, bytes]]:
         """Return the report and the files of a run that nobody kills."""
@@ -149,7 +175,6 @@ class Place:
             target = self.folder / f"{mode.name}.zarr"
             report = finish(self, target, mode)
             assert (report["arrays"][0]["passes"], report["arrays"][0]["route"]) == (mode.passes, mode.route)
-            assert report["blocks"] >= 7 * mode.passes
             self.references[mode.name] = report, files_of(target)
         return self.references[mode.name]
 
@@ -171,9 +196,10 @@ def target(tmp_path: Path) -> Path:
 
 def start(place: Place, target: Path, mode: Mode, **order: Any) -> subprocess.Popen[str]:
     """Start a run in a process group of its own."""
-    defaults = {"signal": signal.SIGKILL, "at": None, "hold": False, "calls": [], "no_exchange": False, "cli": None}
+    defaults = {"signal": signal.SIGKILL, "at": None, "hold": False, "calls": [], "no_exchange": False}
+    defaults |= {"cli": None, "plan": False}
     told = {**defaults, **mode.order, "source": str(place.source), "target": str(target)}
-    told["options"] = {**mode.options, **order.pop("options", {})}
+    told["options"] = {"max_mem": place.limit(mode), **mode.options, **order.pop("options", {})}
     script = place.folder / "child.py"
     if not script.exists():
         script.write_text(CHILD)
@@ -301,10 +327,10 @@ def test_five_kills_in_a_row(place: Place, target: Path, mode: Mode) -> None:
 def kill_at_random(place: Place, folder: Path, mode: Mode, *, kills: int, seed: int) -> None:
     """Kill runs after random delays, from their start to a little after their end, and finish each target in turn."""
     chance, number, done = random.Random(seed), 0, 0
-    began = time.monotonic()
     place.reference(mode)
+    began = time.monotonic()
     finish(place, folder / "timed.zarr", mode)
-    longest = time.monotonic() - began
+    longest = 1.1 * (time.monotonic() - began)
     while done < kills:
         number += 1
         parent = folder / str(number)
@@ -314,7 +340,7 @@ def kill_at_random(place: Place, folder: Path, mode: Mode, *, kills: int, seed: 
             child = start(place, target, mode)
             time.sleep(chance.uniform(0, longest))
             child.kill()
-            out, err = child.communicate()
+            _, err = child.communicate()
             wait_for_group(child.pid)
             if target.exists():
                 break
@@ -332,7 +358,7 @@ def kill_at_random(place: Place, folder: Path, mode: Mode, *, kills: int, seed: 
             check_whole(place, target, mode, finish(place, target, mode))
 
 
-@each_mode
+@pytest.mark.parametrize("mode", [UNSHARDED, TWO_PASSES, MOVED, PROCESSES], ids=lambda mode: mode.name)
 def test_kills_at_random_moments(place: Place, tmp_path: Path, mode: Mode) -> None:
     """Five kills at moments of any kind: while starting, reading, writing, publishing."""
     kill_at_random(place, tmp_path, mode, kills=5, seed=MODES.index(mode))
@@ -383,7 +409,7 @@ def test_kill_after_the_target_is_visible(place: Place, target: Path, step: dict
     assert files_of(target) == place.reference(UNSHARDED)[1]
 
 
-PLAIN = Mode("plain", {**SHARDED, "shards": None, "max_mem": "450KiB", "codecs": "none", "overwrite": True})
+PLAIN = Mode("plain", {**SHARDED, "shards": None, "codecs": "none", "overwrite": True})
 """Old and new target have the same keys with the same sizes, so that one could be taken for the other."""
 REPLACING = {
     "before-exchange": (False, {"calls": [["publish", "_exchange", 1, True]]}),
@@ -406,7 +432,7 @@ def old_target(target: Path) -> Path:
 
 @pytest.mark.parametrize(("visible", "step"), REPLACING.values(), ids=list(REPLACING))
 def test_kill_while_replacing(place: Place, old_target: Path, visible: bool | None, step: dict[str, Any]) -> None:
-    """The old target or the new one is there, whole; the same call makes it the new one, and never the old one again."""
+    """The old target or the new one is there, whole; the same call makes it the new one, never the old one again."""
     kill(place, old_target, PLAIN, **step)
     if visible is None:
         assert not old_target.exists()
@@ -458,7 +484,7 @@ def test_interrupt_of_the_command(place: Place, target: Path, executor: str) -> 
     """Ctrl-C in a terminal reaches every process of the command; it says so in one line and exits with 130."""
     command = [
         "rechunk", str(place.source), str(target), "--chunks", "object=8,epoch=-1", "--shards", "object=32,epoch=-1",
-        "--max-mem", "450KiB", "--executor", executor, "--workers", "2", "--progress", "json", "--no-sync",
+        "--max-mem", place.limit(ONE_PASS), "--executor", executor, "--workers", "2", "--progress", "json", "--no-sync",
     ]  # fmt: skip
     child = start(place, target, ONE_PASS, cli=command)
     assert child.stderr is not None
@@ -490,14 +516,14 @@ def test_interrupt_of_the_command(place: Place, target: Path, executor: str) -> 
         ({"chunks": [16, 512]}, "chunks"),
         ({"shards": [64, 512]}, "shards"),
         ({"codecs": "gzip"}, "codecs"),
-        ({"max_mem": "1MiB"}, "max_mem"),
+        ({"max_mem": "5MiB"}, "max_mem"),
         ({"verify": "none"}, "verify"),
         ({"checksum": False}, "codecs"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_changed_request_is_refused(place: Place, target: Path, change: dict[str, Any], said: str) -> None:
-    """A killed run's draft is not continued by another request, which hears what is different, and not touched by it."""
+    """Another request does not continue a killed run's draft: it hears what is different, and touches nothing."""
     kill(place, target, ONE_PASS, at=["BlockFinished", 2])
     before = files_of(Draft(target).folder)
     child = start(place, target, ONE_PASS, options=change)
@@ -521,9 +547,7 @@ def test_changed_source_metadata_are_refused(place: Place, tmp_path: Path) -> No
     """A source that was written anew between two runs, with another fill value, is another source."""
     own = Place(tmp_path)
     for fill in (0.0, 1.0):
-        array = zarr.create_array(
-            own.source, shape=SHAPE, dtype="f8", chunks=(512, 4), fill_value=fill, overwrite=True
-        )
+        array = zarr.create_array(own.source, shape=SHAPE, dtype="f8", chunks=(512, 4), fill_value=fill, overwrite=True)
         array[:] = VALUES
         if not fill:
             kill(own, tmp_path / "target.zarr", ONE_PASS, at=["BlockFinished", 2])

@@ -26,6 +26,8 @@ ZSTD_OWN_CONTEXT_BELOW = 64 * 1024
 """Decoded bytes below which a context that is kept beats one that is made anew for each chunk by 8 us; above, the
 decoder that writes straight into the caller's memory wins."""
 
+BLOSC_HEADER = 16
+"""Bytes before the data of a blosc chunk: among them its decoded size (from 4) and its encoded size (from 12)."""
 numcodecs.blosc.use_threads = False
 """The pool has a thread per core already; blosc's own would take turns with it behind one lock."""
 
@@ -92,14 +94,26 @@ def _blosc(config: Mapping[str, Any]) -> BytesCodec:
         typesize=config.get("typesize", 1),
     )
 
+    def check_whole(data: Any) -> None:
+        # The library believes the encoded size in the header, and reads on in whatever follows a chunk cut short.
+        size = int.from_bytes(data[12:16], "little")
+        if not BLOSC_HEADER <= size <= len(data):
+            raise SourceFormatError(f"{len(data)} bytes of a blosc chunk of {size}: cut short")
+
+    def decode(data: Any, _nbytes: int) -> Buffer:
+        check_whole(data)
+        decoded: bytes = codec.decode(data)
+        return decoded
+
     def decode_into(data: Any, out: Any) -> bool:
+        check_whole(data)
         # The decoded size is in the header; less would leave the rest of the memory as it was.
         if int.from_bytes(data[4:8], "little") != out.nbytes:
             return False
         codec.decode(data, out)
         return True
 
-    return BytesCodec("blosc", codec.encode, lambda data, _: codec.decode(data), decode_into)
+    return BytesCodec("blosc", codec.encode, decode, decode_into)
 
 
 def _gzip(config: Mapping[str, Any]) -> BytesCodec:

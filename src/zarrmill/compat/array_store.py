@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 
+from zarrmill.compat.dask_blocks import DaskBlocks, is_dask_array
 from zarrmill.errors import InvalidInputError, SourceFormatError
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape
 from zarrmill.metadata import consolidated_document
@@ -219,28 +220,10 @@ def _part(data: bytes, byte_range: ByteRequest | None) -> bytes:
     return data
 
 
-def is_dask(data: Any) -> bool:
-    """Tell whether an array is one of dask's."""
-    return hasattr(data, "__dask_graph__")
-
-
-def chunks_of(data: Any) -> Shape:
-    """Return the box that is computed at once: the largest chunk of a dask array, a few MB of an array in memory.
-
-    Raises InvalidInputError for dask arrays whose lengths are unknown.
-    """
-    if not is_dask(data):
-        return plain_chunks(data.shape, data.dtype)
-    if any(not isinstance(n, int | np.integer) for n in data.shape):
-        raise InvalidInputError(f"{data!r} has axes of unknown length. Call compute_chunk_sizes() first.")
-    return tuple(max(1, *sizes) for sizes in data.chunks)
-
-
-def computing(data: Any) -> Callable[[Region], NDArray[Any]]:
-    """Return a function that computes a region of an array in the thread that calls it."""
-
-    def compute(region: Region) -> NDArray[Any]:
-        part = data[region.slices]
-        return np.asarray(part.compute(scheduler="synchronous") if is_dask(data) else part)
-
-    return compute
+def lazy_array(data: Any, **more: Any) -> LazyArray:
+    """Return a dask array, or one in memory, as a lazy array; ``more`` are its further fields."""
+    if is_dask_array(data):
+        blocks = DaskBlocks(data)
+        return LazyArray(tuple(map(int, data.shape)), data.dtype, blocks.chunks, blocks, **more)
+    chunks = plain_chunks(data.shape, data.dtype)
+    return LazyArray(data.shape, data.dtype, chunks, lambda region: data[region.slices], **more)

@@ -1,8 +1,9 @@
 """rechunker's own call, done by zarrmill: changing the import is the migration.
 
 ``from rechunker import rechunk`` becomes ``from zarrmill.compat.rechunker import rechunk``. The differences: the target
-is Zarr v3, with shards unless ``target_options`` say ``{"shards": None}``; codecs that are not named are kept; nothing
-is written before ``execute``; what was written is verified; no ``temp_store`` is needed.
+is Zarr v3, with shards unless ``target_options`` say ``{"shards": None}``; codecs that are not named are kept; groups
+in which no wanted array lies are left out; nothing is written before ``execute``; what was written is verified; no
+``temp_store`` is needed, and one that is given is empty afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ import zarr
 
 from zarrmill.compat.sources import Source, open_source
 from zarrmill.compat.target_chunks import chunks_by_path
-from zarrmill.compat.targets import check_members, extend_group, is_free, local_folder, open_target, read_target
+from zarrmill.compat.targets import (
+    check_members,
+    consolidate,
+    extend_group,
+    is_free,
+    local_folder,
+    open_target,
+    read_target,
+)
 from zarrmill.compat.xarray_source import ENCODING
 from zarrmill.compat.zarr_options import ArrayOptions, default_codecs, read_options
 from zarrmill.errors import AlreadyExistsError, InvalidInputError
@@ -35,6 +44,8 @@ from zarrmill.rechunk import plan_rechunk
 from zarrmill.rechunk import rechunk as run_rechunk
 from zarrmill.units import format_bytes, parse_bytes
 
+NOT_LOCAL = "read through zarr-python"
+"""What the engine says of every source that is no store on the local disk; for computed ones one note says more."""
 LEAST_MEM = 64 * 2**20
 """Smallest limit in bytes: rechunker's counts the chunks of a task alone, and its examples begin at 256 kB."""
 _EXECUTORS = {"dask": "threads", "beam": "threads", "prefect": "threads", "pywren": "threads", "python": "serial"}
@@ -115,14 +126,15 @@ class Rechunked:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is done otherwise than rechunker did it."""
-        return (*self._notes, *self.plan.notes)
+        of_plan = [note for note in self.plan.notes if not (self._request.source.computed and NOT_LOCAL in note)]
+        return (*self._notes, *of_plan)
 
     def execute(
         self,
         *,
         num_workers: int | None = None,
         scheduler: Any = None,
-        verify: str = "full",
+        verify: str | None = None,
         resume: bool = True,
         progress: Progress | None = None,
         **ignored: Any,
@@ -130,14 +142,16 @@ class Rechunked:
         """Write the target and return it: an array for an array, a group for a group or a dataset.
 
         ``num_workers`` and ``scheduler`` are those of ``dask.compute``, of which the names count here and clients do
-        not; ``verify``, ``resume`` and ``progress`` those of ``zarrmill.rechunk``, with its errors. Arrays for a group
-        that exists appear in it one after the other, everything else at once.
+        not; ``verify``, ``resume`` and ``progress`` those of ``zarrmill.rechunk``, with its errors. All values are
+        verified unless filters were asked for that may round them. Arrays for a group that exists appear in it one
+        after the other, everything else at once.
         """
         unknown = sorted(set(ignored) - set(_IGNORED))
         if unknown:
             raise InvalidInputError(f"execute has no keyword {unknown[0]!r}.")
         request = self._request
         executor = _SCHEDULERS.get(scheduler, request.executor) if isinstance(scheduler, str) else request.executor
+        verify = verify or ("written" if _any_rounds(request.options) else "full")
         more: dict[str, Any] = {"workers": num_workers, "verify": verify, "resume": resume, "progress": progress}
         if request.scratch is not None:
             os.makedirs(request.scratch, exist_ok=True)
@@ -159,6 +173,8 @@ class Rechunked:
             overwrite = is_free(target) or options.overwrite
             keywords = request.keywords_of(path) | {"executor": executor} | more
             run_rechunk(request.source.member(path), target, overwrite=overwrite, **keywords)
+        if request.source.hierarchy.consolidated or (request.members and request.members.consolidated):
+            consolidate(request.target)
 
     def __repr__(self) -> str:
         lines = [f"\n* {name:<12}: {text}\n" for name, text in self._entries()]
@@ -175,11 +191,9 @@ class Rechunked:
         if plan.scratch_bytes:
             entries.append(("Intermediate", format_bytes(plan.scratch_bytes)))
         entries.append(("Target", str(self._request.target)))
-        most = max((len(array.passes) for array in plan.arrays), default=0)
-        entries.append(
-            ("Plan", f"{plan.n_blocks} blocks, at most {most} pass{'es' if most > 1 else ''}, "
-             f"{format_bytes(plan.projected_mem)} of {format_bytes(plan.max_mem)}")
-        )  # fmt: skip
+        passes = max(len(array.passes) for array in plan.arrays)
+        memory = f"{format_bytes(plan.projected_mem)} of {format_bytes(plan.max_mem)}"
+        entries.append(("Plan", f"blocks: {plan.n_blocks}, passes: {passes}, memory: {memory}"))
         return entries + [("Note", note) for note in self.notes]
 
 
@@ -236,6 +250,10 @@ def rechunk(
     engine, notes = _executor(executor, computed=opened.computed)
     for path, found in options.items():
         notes += [f"{path or 'array'}: {note}" for note in found.notes]
+    if _any_rounds(options):
+        notes.append("filters may round values, so that stored bytes are verified and values are not")
+    if opened.computed:
+        notes.append("the source is computed chunk by chunk as it is read; what that takes comes on top of max_mem")
     if limit < LEAST_MEM:
         notes.append(
             f"max_mem {format_bytes(limit)} is raised to {format_bytes(LEAST_MEM)}, of which the process needs half"
@@ -258,7 +276,7 @@ def _read_options(source: Source, chunks: Mapping[str, Shape], given: Mapping[st
             raise InvalidInputError(f"{path or 'array'}: chunks belong into target_chunks, not into target_options.")
         document = source.hierarchy.nodes[path].metadata
         kept = default_codecs(document) if source.computed else [json.loads(c) for c in source.layouts[path].codecs]
-        if source.dataset:
+        if source.computed and source.dataset:
             own = {**source.encodings[path], **{name: value for name, value in own.items() if name not in ENCODING}}
         found = read_options(own, kept=kept, dtype=numpy_dtype_of(document))
         options[path] = replace(found, codecs=found.codecs or kept) if source.computed else found
@@ -290,6 +308,10 @@ def _target(
             f"{folder} exists. Choose another target, or say {{'overwrite': True}} in target_options."
         )
     return folder, None
+
+
+def _any_rounds(options: Mapping[str, ArrayOptions]) -> bool:
+    return any(found.rounds for found in options.values())
 
 
 def _all_overwrite(options: Mapping[str, ArrayOptions]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +11,11 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import StorePath
 
-from zarrmill.compat.array_store import ArrayStore, LazyArray, chunks_of, computing
+from zarrmill.compat.array_store import ArrayStore, lazy_array
+from zarrmill.compat.dask_blocks import is_dask_array, longest_chunks
 from zarrmill.compat.xarray_source import is_dataset, open_dataset
 from zarrmill.errors import InvalidInputError
+from zarrmill.grid import Shape
 from zarrmill.hierarchy import Hierarchy, read_hierarchy
 from zarrmill.layout import ArrayLayout
 from zarrmill.metadata import layout_of
@@ -35,8 +36,8 @@ class Source:
     """Whether values are computed when they are asked for: they lie in no store, and in this process only."""
     dataset: bool = False
     """Whether it is an xarray Dataset."""
-    lazy: frozenset[str] = frozenset()
-    """Variables of a dataset that have chunks of their own."""
+    own_chunks: dict[str, Shape] = field(default_factory=dict)
+    """Chunks of the arrays that dask holds."""
     encodings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Codecs that the variables of a dataset had where they were read, as target options."""
 
@@ -64,26 +65,20 @@ def open_source(source: Any, options: Mapping[str, Any]) -> Source:
     """
     if is_dataset(source):
         made = open_dataset(source, options)
-        opened = _open(made.store, computed=True)
-        return Source(**opened, dataset=True, lazy=made.lazy, encodings=made.options)
-    if _is_dask_array(source):
-        lazy = LazyArray(tuple(map(int, source.shape)), source.dtype, chunks_of(source), computing(source))
-        return Source(**_open(ArrayStore({"": lazy}, name=f"dask array {source.name}"), computed=True))
+        computed = isinstance(made.location, ArrayStore)
+        return _open(made.location, computed=computed, dataset=True, own_chunks=made.chunks, encodings=made.options)
+    if is_dask_array(source):
+        store = ArrayStore({"": lazy_array(source)}, name=f"dask array {source.name}")
+        return _open(store, computed=True, own_chunks={"": longest_chunks(source)})
     if isinstance(source, str | os.PathLike | zarr.Array | zarr.Group | Store | StorePath):
-        return Source(**_open(source, computed=False))
+        return _open(source)
     raise InvalidInputError(
         f"source must be a Zarr Array, Zarr Group, Dask Array or Xarray Dataset, or a path (not {type(source)})."
     )
 
 
-def _open(location: Any, *, computed: bool) -> dict[str, Any]:
+def _open(location: Any, **more: Any) -> Source:
     opened = open_store(location)
     hierarchy = read_hierarchy(opened)
     layouts = {path: layout_of(node) for path, node in hierarchy.arrays.items()}
-    return {"opened": opened, "hierarchy": hierarchy, "layouts": layouts, "computed": computed}
-
-
-def _is_dask_array(source: Any) -> bool:
-    """Tell whether something is a dask array; where dask has not been imported there is none."""
-    dask_array = sys.modules.get("dask.array")
-    return dask_array is not None and isinstance(source, dask_array.Array)
+    return Source(opened, hierarchy, layouts, **more)

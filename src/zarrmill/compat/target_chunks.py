@@ -33,7 +33,7 @@ def array_chunks(source: Source, path: str, asked: Any) -> Shape:
         raise NotFoundError(f"array {path!r} is not in the source. It has {sorted(source.layouts)}.")
     layout, name = source.layouts[path], path or "array"
     if asked is None:
-        return layout.chunks
+        return source.own_chunks.get(path, layout.chunks)
     if isinstance(asked, Mapping):
         dims = source.dims(path) or ()
         missing = [dim for dim in dims if dim not in asked]
@@ -59,22 +59,22 @@ def _lengths(asked: Sequence[Any], shape: Shape, name: str) -> Shape:
 
 def _dataset_chunks(source: Source, asked: Mapping[Any, Any]) -> dict[str, Shape]:
     """Return the chunks of all variables: by dimension where every name is one, else by variable."""
-    dims = {dim for layout in source.layouts.values() for dim in layout.dims or ()}
+    layouts = {path: layout for path, layout in source.layouts.items() if "/" not in path}
+    dims = {dim for layout in layouts.values() for dim in layout.dims or ()}
     if all(name in dims and isinstance(length, int) for name, length in asked.items()):
-        return {path: _by_dimension(source, path, asked) for path in source.layouts}
+        return {path: _by_dimension(source, path, asked) for path in layouts}
     for name in asked:
-        if name not in source.layouts:
+        if name not in layouts:
             raise InvalidInputError(
-                f"target_chunks names {name!r}, which is no variable of the dataset. It has {sorted(source.layouts)}; "
+                f"target_chunks names {name!r}, which is no variable of the dataset. It has {sorted(layouts)}; "
                 f"dimensions, without variables, are {sorted(map(str, dims))}."
             )
-    return {path: array_chunks(source, path, asked.get(path)) for path in source.layouts}
+    return {path: array_chunks(source, path, asked.get(path)) for path in layouts}
 
 
 def _by_dimension(source: Source, path: str, asked: Mapping[Any, int]) -> Shape:
     """Return one variable's chunks: a dimension not named keeps dask's chunks, and is whole without."""
-    layout, chunks = source.layouts[path], []
-    for dim, length, chunk in zip(layout.dims or (), layout.shape, layout.chunks, strict=True):
-        wanted = asked.get(dim, chunk if path in source.lazy else -1)
-        chunks.append(max(1, length) if wanted < 0 or wanted > length else wanted)
-    return tuple(chunks)
+    layout = source.layouts[path]
+    own = source.own_chunks.get(path, layout.shape)
+    named = [asked.get(dim, chunk) for dim, chunk in zip(layout.dims or (), own, strict=True)]
+    return tuple(max(1, n) if c < 0 or c > n else c for c, n in zip(named, layout.shape, strict=True))

@@ -13,6 +13,7 @@ from zarr.storage import LocalStore, StorePath
 
 from zarrmill.errors import AlreadyExistsError, InvalidInputError, ZarrmillError
 from zarrmill.hierarchy import Hierarchy, read_hierarchy
+from zarrmill.metadata import consolidated_document, encode_document
 from zarrmill.store import open_store
 
 
@@ -58,7 +59,12 @@ def is_free(folder: Path) -> bool:
 
 
 def check_members(folder: Path, members: Hierarchy, wanted: Iterable[str], overwritten: Iterable[str]) -> None:
-    """Raise AlreadyExistsError where an existing group has something at a wanted path that may not be replaced."""
+    """Raise AlreadyExistsError where an existing group has something at a wanted path that may not be replaced.
+
+    Raises InvalidInputError for a group of Zarr v2, which cannot have members of v3.
+    """
+    if members.nodes[""].zarr_format != 3:
+        raise InvalidInputError(f"{folder} is a Zarr v2 group, which cannot hold Zarr v3 arrays. Give a new target.")
     free = set(overwritten)
     for path in wanted:
         taken = path in members.nodes or not is_free(folder / path)
@@ -79,6 +85,15 @@ def extend_group(folder: Path, source: Hierarchy, wanted: Iterable[str]) -> None
             parent = "/".join(parts[: i + 1])
             attributes = source.nodes[parent].metadata.get("attributes", {})
             root.require_group(parent).attrs.update(attributes)
+
+
+def consolidate(folder: Path) -> None:
+    """Put a copy of all metadata into the root of a group, which xarray looks for."""
+    nodes = read_hierarchy(open_store(folder)).nodes
+    document = consolidated_document({path: node.metadata for path, node in nodes.items()})
+    temporary = folder / ".zarr.json.tmp"
+    temporary.write_bytes(encode_document(document))
+    os.replace(temporary, folder / "zarr.json")
 
 
 def open_target(folder: Path) -> zarr.Array[Any] | zarr.Group:

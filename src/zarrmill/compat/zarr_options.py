@@ -19,6 +19,8 @@ KNOWN = ("cache_attrs", "cache_metadata", "compressor", "filters", "order", "ove
 """What may be asked for one array; "compressors" is taken for "compressor". All but "shards" are rechunker's."""
 DEFAULT = ("auto", "default")
 """Words for the codecs that would be there anyway."""
+_ROUNDING = {f"numcodecs.{name}" for name in ("astype", "bitround", "delta", "fixedscaleoffset", "quantize", "zfpy")}
+"""Codecs that may return other values than they were given."""
 _TEXT = ("vlen-utf8", "vlen-bytes")
 """Filters of v2 that every string array has, and that v3 has as its serializer."""
 _ZSTD = {"name": "zstd", "configuration": {"level": 0, "checksum": False}}
@@ -35,7 +37,12 @@ class ArrayOptions:
     overwrite: bool
     """Whether an array of this name may be replaced."""
     notes: tuple[str, ...]
-    """What was asked and changes nothing."""
+    """What people should know."""
+
+    @property
+    def rounds(self) -> bool:
+        """Whether a codec was asked for that may change values."""
+        return any(codec["name"] in _ROUNDING for codec in self.codecs or ())
 
 
 def read_options(options: Mapping[str, Any] | None, *, kept: Sequence[Json], dtype: np.dtype[Any]) -> ArrayOptions:

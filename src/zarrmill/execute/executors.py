@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -90,6 +91,8 @@ def place(executor: str | Executor | None, *, workers: int | None = None) -> Pla
     >>> place("serial").threads
     1
     """
+    if workers is not None and workers < 1:
+        raise InvalidInputError(f"{workers} workers are too few. Give 1 or more, or leave it out for one per core.")
     count = workers or cores()
     if executor is None or executor == "threads":
         return Placement(InlineExecutor, processes=1, threads=count, in_process=True)
@@ -116,15 +119,16 @@ def cores() -> int:
 
 def _process_pool(workers: int) -> ProcessPoolExecutor:
     """Return a pool whose processes start small: a forked one would begin with all of the caller's memory."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_obey_parent)
 
 
-def _end_with_parent() -> None:
-    """Have this process end when the caller's is killed: the next run must not find it writing.
+def _obey_parent() -> None:
+    """Have this process end when the caller's is killed, and leave it to the caller to answer to Ctrl-C.
 
     A worker of a killed pool would finish its block, into what may be the draft of another request by then, and wait
     for more for ever.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True, name="zarrmill-end-with-parent").start()

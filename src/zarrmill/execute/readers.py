@@ -20,6 +20,7 @@ from zarrmill.execute.futures import collect
 from zarrmill.execute.records import Records
 from zarrmill.execute.tiles import TileBuffer, Window
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape
+from zarrmill.plan.memory import RUN_BYTES
 
 
 @dataclass(slots=True)
@@ -95,7 +96,8 @@ class StoredReader:
     def digest(self, region: Region, pool: ThreadPoolExecutor, threads: int) -> Tally:
         """Decode every chunk that touches a region for the digest alone."""
         batches = self._chunks.batches(region, threads=threads)
-        load = self._load_stacked if self._stack_axis is not None else partial(self._load, window=None)
+        small = self._stack_axis is not None and self._chain.nbytes < RUN_BYTES
+        load = self._load_stacked if small else partial(self._load, window=None)
         return sum_up(collect(pool, (partial(load, b, region) for b in batches)))
 
     def _whole(self, region: Region) -> Region:

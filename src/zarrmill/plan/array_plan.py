@@ -118,6 +118,8 @@ def layout_from_json(data: dict[str, Any]) -> ArrayLayout:
 def group_tiles(shape: Shape, tile: Shape, write_chunk: Shape | None, *, itemsize: int, aim: int) -> Shape:
     """Return the smallest box of whole tiles and whole write chunks, grown along the last axes to ``aim`` bytes.
 
+    It does not grow behind an axis on which a tile ends inside a write chunk: each would be open at once.
+
     >>> group_tiles((100, 100), (10, 100), (20, 50), itemsize=1, aim=0)
     (20, 100)
     """
@@ -126,8 +128,38 @@ def group_tiles(shape: Shape, tile: Shape, write_chunk: Shape | None, *, itemsiz
         block = [math.lcm(t, w) for t, w in zip(tile, write_chunk, strict=True)]
     whole = [round_up(max(1, n), b) for n, b in zip(shape, block, strict=True)]
     block = [min(b, w) for b, w in zip(block, whole, strict=True)]
-    for axis in reversed(range(len(block))):
+    inside = [
+        write_chunk is not None and not _ends_with(t, w, n)
+        for t, w, n in zip(tile, write_chunk or tile, shape, strict=True)
+    ]
+    grown = inside.index(True) + 1 if True in inside else len(block)
+    for axis in reversed(range(grown)):
         room = aim // max(1, math.prod(min(b, max(1, n)) for b, n in zip(block, shape, strict=True)) * itemsize)
         count = ceil_div(shape[axis], block[axis]) if shape[axis] else 1
         block[axis] = block[axis] * max(1, min(room, count))
     return tuple(block)
+
+
+def count_open(shape: Shape, tile: Shape, block: Shape, write_chunk: Shape) -> int:
+    """Return a bound for the write chunks that are begun and not complete while the tiles of a block come in C order.
+
+    A tile that ends inside a write chunk on some axis leaves open all that lie side by side on the axes behind it.
+
+    >>> count_open((100, 100), (20, 100), (20, 100), (20, 10)), count_open((100, 100), (10, 100), (20, 100), (20, 10))
+    (1, 11)
+    """
+    bound, behind = 0, 1
+    for n, t, b, w in reversed(list(zip(shape, tile, block, write_chunk, strict=True))):
+        if _ends_with(t, w, n):
+            bound *= ceil_div(max(1, min(t, n)), w)
+        elif w % t == 0:
+            bound = behind
+        else:
+            bound = bound * ceil_div(t, w) + behind
+        behind *= ceil_div(max(1, min(b, n)), w)
+    return bound + 1
+
+
+def _ends_with(tile: int, write_chunk: int, n: int) -> bool:
+    """Tell whether no tile of an axis ends inside a write chunk."""
+    return tile % write_chunk == 0 or tile >= n

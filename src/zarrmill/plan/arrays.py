@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zarrmill.errors import MemoryLimitError
 from zarrmill.grid import Region, Shape, round_up
 from zarrmill.layout import ArrayLayout
-from zarrmill.plan.array_plan import ArrayPlan, End, Pass, Route, group_tiles
+from zarrmill.plan.array_plan import ArrayPlan, End, Pass, Route, count_open, group_tiles
 from zarrmill.plan.cost import RATES, pass_seconds, scratch_seconds
-from zarrmill.plan.memory import PAGE, SCRATCH_SIDE, Side, pass_mem, read_side, write_side
+from zarrmill.plan.memory import PAGE, SCRATCH_SIDE, Side, move_side, pass_mem, read_side, write_side
 from zarrmill.plan.tiles import Candidate, Chain, chains, one_pass_candidates
 from zarrmill.units import format_bytes
 
@@ -21,6 +21,8 @@ BLOCKS_PER_WORKER = 4
 """Blocks that each process should get at least, so that none waits long for the others."""
 SMALL = 16 * 2**20
 """Arrays up to this many bytes are one tile when the limit allows."""
+MOST_OPEN = 512
+"""Shards that a block may hold open: half of the files that most systems let a process open."""
 CLOSE_ENOUGH = 1.03
 """A plan that is this close to the fastest and needs less memory is preferred: a small tile stays in the cache."""
 
@@ -57,16 +59,16 @@ class Job:
     @property
     def unit(self) -> Shape:
         """What a tile is made of: whole target chunks, or whole write chunks where zarr-python writes them."""
-        unit = self.target.chunks if self.write_route == "driver" else self.target.write_chunk
-        return tuple(min(u, max(1, n)) for u, n in zip(unit, self.target.shape, strict=True))
+        unit = self.target.write_chunk if self.write_route == "zarr" else self.target.chunks
+        return _clip(unit, self.target.shape)
 
     def read_side(self) -> Side:
         """Return what reading takes."""
-        return read_side(self.source, native=self.read_route == "driver")
+        return read_side(self.source, native=self.read_route != "zarr")
 
     def write_side(self, *, open_shards: int) -> Side:
         """Return what writing takes."""
-        native = self.write_route == "driver"
+        native = self.write_route != "zarr"
         return write_side(self.target, native=native, verify=self.verify, open_shards=open_shards)
 
 
@@ -75,8 +77,6 @@ def plan_array(job: Job, limits: Limits) -> ArrayPlan:
 
     Raises MemoryLimitError, which names the smallest limit that would do.
     """
-    if job.read_route == "bytes":
-        return _bytes_plan(job, limits)
     small = _small_plan(job, limits)
     if small is not None:
         return small
@@ -92,6 +92,8 @@ def plan_array(job: Job, limits: Limits) -> ArrayPlan:
 
 def _small_plan(job: Job, limits: Limits) -> ArrayPlan | None:
     """Return the plan of an array that one small tile holds, for which a search would take longer than the work."""
+    if job.read_route == "bytes":
+        return None
     whole = tuple(round_up(max(1, n), u) for n, u in zip(job.source.shape, job.unit, strict=True))
     arena = _arena(whole, job)
     read, write = job.read_side(), job.write_side(open_shards=1)
@@ -113,6 +115,10 @@ def _plans(job: Job, limits: Limits) -> Iterator[tuple[float, ArrayPlan]]:
     """Yield plans with their seconds: for ever fewer threads, one pass with two buffers or one, and more passes."""
     threads = limits.threads
     while threads:
+        if job.read_route == "bytes":
+            yield from _bytes_plans(job, limits, threads=threads)
+            threads //= 2
+            continue
         for buffers in (2, 1):
             yield from _one_pass_plans(job, limits, threads=threads, buffers=buffers)
         if job.source.dtype not in ("string", "bytes"):
@@ -127,19 +133,17 @@ def _room(job: Job, limits: Limits, *, threads: int, buffers: int, read: Side, w
 
 
 def _one_pass_plans(job: Job, limits: Limits, *, threads: int, buffers: int) -> Iterator[tuple[float, ArrayPlan]]:
-    read = job.read_side()
-    source, target = job.source, job.target
-    for open_shards in (1, _shards_in_row(job)):
-        write = job.write_side(open_shards=open_shards)
-        room = _room(job, limits, threads=threads, buffers=buffers, read=read, write=write)
-        found = one_pass_candidates(source.shape, source.chunks, job.unit, target.write_chunk, limit=room)
-        for c in found:
-            if open_shards == 1 and not _covers(c.tile, target.write_chunk, target.shape):
-                continue
-            mem = pass_mem(_arena(c.tile, job), buffers=buffers, threads=threads, read=read, write=write)
-            if mem > limits.max_mem:
-                continue
+    read, source, shards = job.read_side(), job.source, job.target.write_chunk
+    room = _room(job, limits, threads=threads, buffers=buffers, read=read, write=job.write_side(open_shards=1))
+    # Tiles of whole shards are tried on their own: beside others, which read less but hold shards open, few are left.
+    for unit in (_clip(shards, source.shape), job.unit):
+        for c in one_pass_candidates(source.shape, source.chunks, unit, shards, limit=room):
             block = _block(c.tile, job, limits)
+            held = count_open(source.shape, c.tile, block, shards)
+            write = job.write_side(open_shards=held)
+            mem = pass_mem(_arena(c.tile, job), buffers=buffers, threads=threads, read=read, write=write)
+            if mem > limits.max_mem or held > MOST_OPEN:
+                continue
             one = Pass("stored", "stored", c.tile, block, buffers, threads, mem)
             yield _one_pass_seconds(c, job, threads, buffers), _array_plan(job, (one,), source.shape, c.pairs)
 
@@ -160,7 +164,7 @@ def _one_pass_seconds(c: Candidate, job: Job, threads: int, buffers: int) -> flo
 
 def _chain_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
     """Yield plans of several passes within the smallest independent boxes that are worth a stage of their own."""
-    read, write = job.read_side(), job.write_side(open_shards=_shards_in_row(job))
+    read, write = job.read_side(), job.write_side(open_shards=1)
     read_room = _room(job, limits, threads=threads, buffers=2, read=read, write=SCRATCH_SIDE)
     write_room = _room(job, limits, threads=threads, buffers=2, read=SCRATCH_SIDE, write=write)
     # A segment is padded to a page; segments are never so small that this costs more than an eighth.
@@ -170,15 +174,14 @@ def _chain_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[fl
     if not math.prod(clipped):
         return
     for chain in chains(clipped, job.source.chunks, job.unit, job.target.write_chunk, limit=room):
-        passes = tuple(_chain_passes(chain, job, limits, threads=threads, domain=clipped, read=read, write=write))
-        if max(p.projected_mem for p in passes) <= limits.max_mem:
+        passes = tuple(_chain_passes(chain, job, limits, threads=threads, domain=clipped))
+        held = count_open(clipped, passes[-1].tile, passes[-1].block, job.target.write_chunk)
+        if held <= MOST_OPEN and max(p.projected_mem for p in passes) <= limits.max_mem:
             plan = _array_plan(job, passes, domain, job.source.n_chunks)
             yield _chain_seconds(chain, job, threads=threads, domains=len(plan.domains())), plan
 
 
-def _chain_passes(
-    chain: Chain, job: Job, limits: Limits, *, threads: int, domain: Shape, read: Side, write: Side
-) -> Iterator[Pass]:
+def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domain: Shape) -> Iterator[Pass]:
     last = len(chain.tiles) - 1
     for i, tile in enumerate(chain.tiles):
         reads: End = "scratch" if i else "stored"
@@ -188,12 +191,13 @@ def _chain_passes(
         block = group_tiles(domain, tile, write_chunk, itemsize=job.source.itemsize, aim=aim)
         pieces = max(chain.segments[j] // max(1, _tiles(domain, tile)) + 1 for j in (i - 1, i) if 0 <= j < last)
         arena = math.prod(tile) * job.source.itemsize + 4 * pieces * PAGE
+        held = count_open(domain, tile, block, write_chunk or tile)
         mem = pass_mem(
             arena,
             buffers=2,
             threads=threads,
-            read=SCRATCH_SIDE if i else read,
-            write=SCRATCH_SIDE if i < last else write,
+            read=SCRATCH_SIDE if i else job.read_side(),
+            write=SCRATCH_SIDE if i < last else job.write_side(open_shards=held),
         )
         yield Pass(reads, writes, tile, block, 2, threads, mem)
 
@@ -215,25 +219,23 @@ def _chain_seconds(chain: Chain, job: Job, *, threads: int, domains: int) -> flo
     )
 
 
-def _bytes_plan(job: Job, limits: Limits) -> ArrayPlan:
-    """Return the plan that moves encoded chunks: tiles are whole write chunks, and nothing is held but runs."""
-    read, write = job.read_side(), job.write_side(open_shards=1)
-    threads = limits.threads
-    while True:
-        mem = pass_mem(0, buffers=2, threads=threads, read=read, write=write)
-        if mem <= limits.max_mem:
-            break
-        if threads == 1:
-            raise _limit_error(job, limits)
-        threads //= 2
-    tile = job.target.write_chunk
-    one = Pass("stored", "stored", tile, _block(tile, job, limits), 2, threads, mem)
-    return _array_plan(job, (one,), job.source.shape, job.source.n_chunks)
+def _bytes_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
+    """Yield the plan that moves encoded chunks: tiles are whole write chunks, and nothing is held but runs."""
+    side = move_side(job.source, job.target, verify=job.verify)
+    mem = pass_mem(0, buffers=1, threads=threads, read=side, write=side)
+    if mem <= limits.max_mem:
+        tile = job.target.write_chunk
+        one = Pass("stored", "stored", tile, _block(tile, job, limits), 1, threads, mem)
+        yield 1 / threads, _array_plan(job, (one,), job.source.shape, job.source.n_chunks)
 
 
 def _array_plan(job: Job, passes: tuple[Pass, ...], domain: Shape, pairs: int) -> ArrayPlan:
     domain = tuple(max(1, min(d, n)) for d, n in zip(domain, job.source.shape, strict=True))
     return ArrayPlan(job.path, job.source, job.target, job.read_route, job.write_route, domain, passes, pairs)
+
+
+def _clip(chunk: Shape, shape: Shape) -> Shape:
+    return tuple(min(c, max(1, n)) for c, n in zip(chunk, shape, strict=True))
 
 
 def _arena(tile: Shape, job: Job) -> int:
@@ -251,20 +253,6 @@ def _block_aim(nbytes: int, limits: Limits) -> int:
     return BLOCK_AIM if limits.workers == 1 else min(BLOCK_AIM, nbytes // (BLOCKS_PER_WORKER * limits.workers))
 
 
-def _covers(tile: Shape, write_chunk: Shape, shape: Shape) -> bool:
-    """Tell whether every write chunk that a tile touches lies in it whole."""
-    return all(t % w == 0 or t >= n for t, w, n in zip(tile, write_chunk, shape, strict=True))
-
-
-def _shards_in_row(job: Job) -> int:
-    """Return the shards that a block may hold open: those side by side in one aligned box of source and shard."""
-    target = job.target
-    if target.shards is None:
-        return 0
-    counts = (math.lcm(s, w) // w for s, w in zip(job.source.chunks, target.shards, strict=True))
-    return min(math.prod(counts), max(1, target.n_write_chunks))
-
-
 def _domain(job: Job, limits: Limits) -> Shape:
     """Return independent boxes: aligned with the chunks of both ends, grown until a stage fills the processes."""
     shape, itemsize = job.source.shape, job.source.itemsize
@@ -277,20 +265,26 @@ def _tiles(shape: Shape, tile: Shape) -> int:
     return math.prod(-(-n // t) for n, t in zip(shape, tile, strict=True))
 
 
+def _smallest_limit(job: Job, limits: Limits) -> int:
+    """Return a limit in bytes, whole mebibytes, that has a plan while a mebibyte less has none."""
+    low, high = limits.max_mem // 2**20, max(1, 2 * limits.max_mem // 2**20)
+    while not _has_plan(job, replace(limits, max_mem=high * 2**20)):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _has_plan(job, replace(limits, max_mem=middle * 2**20)):
+            high = middle
+        else:
+            low = middle
+    return high * 2**20
+
+
+def _has_plan(job: Job, limits: Limits) -> bool:
+    return _small_plan(job, limits) is not None or next(_plans(job, limits), None) is not None
+
+
 def _limit_error(job: Job, limits: Limits) -> MemoryLimitError:
-    read = job.read_side()
-    least = min(
-        pass_mem(
-            math.prod(job.unit) * job.source.itemsize,
-            buffers=1,
-            threads=1,
-            read=read,
-            write=job.write_side(open_shards=shards),
-        )
-        for shards in {_shards_in_row(job), 1}
-    )
-    # A mebibyte more than the bound, because the limit is rounded when it is written down.
-    needed = round_up(least, 2**20) + 2**20
+    needed = _smallest_limit(job, limits)
     chunk = "x".join(map(str, job.source.chunks))
     unit = "x".join(map(str, job.unit))
     return MemoryLimitError(

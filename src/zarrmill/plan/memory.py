@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ SLACK = 28 * 2**20
 """Bytes for what is not counted by the byte: thread stacks, the allocator's unused pages, Python's own values."""
 RUN_BYTES = 2**20
 """Decoded bytes of small chunks that a thread handles as one piece of work: long enough to hide its cost."""
+GROWING = frozenset({"gzip", "zlib", "bz2", "lzma"})
+"""Codecs that decode into memory which grows as they go, so that an old and a new copy are there at once."""
 PAGE = 4096
 """Alignment of the pieces of a tile, so that a file can be read and written past the page cache."""
 THROUGH_ZARR = 5
@@ -52,23 +55,53 @@ def read_side(layout: ArrayLayout, *, native: bool) -> Side:
     if not native:
         whole = math.prod(layout.write_chunk) * layout.itemsize
         return Side(per_thread=THROUGH_ZARR * chunk, shared=2 * encoded_bound(whole) if layout.shards else 0)
-    return Side(per_thread=encoded_bound(chunk) + chunk + 2 * index_nbytes(layout), shared=0)
+    decoded = (1 + temporaries(layout)) * chunk
+    return Side(per_thread=encoded_bound(chunk) + decoded + 2 * index_nbytes(layout), shared=0)
 
 
 def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: int) -> Side:
     """Return what writing (and reading back) the chunks of a stored array takes.
 
-    A thread holds one decoded chunk and one encoded run; as many runs again wait for their turn in a shard.
-    Reading back holds an encoded and a decoded run.
+    A thread holds one decoded chunk and one encoded run, the last of it twice while a checksum is added; twice as many
+    runs wait for their turn in a shard. Reading back holds an encoded and a decoded run.
     """
     chunk, write_chunk = layout.chunk_nbytes, math.prod(layout.write_chunk) * layout.itemsize
     if not native:
         return Side(per_thread=0, shared=THROUGH_ZARR * write_chunk)
     run = max(encoded_bound(chunk), RUN_BYTES)
-    writing = chunk + (2 * run if layout.shards else encoded_bound(chunk))
-    reading = max(encoded_bound(chunk), RUN_BYTES) + max(chunk, RUN_BYTES) if verify else 0
+    made = chunk + temporaries(layout) * chunk
+    writing = made + (4 * run if layout.shards else 2 * encoded_bound(chunk))
+    reading = run + (1 + temporaries(layout)) * max(chunk, RUN_BYTES) if verify else 0
     waiting = run if layout.shards else 0
     return Side(per_thread=max(writing, reading), shared=waiting + 2 * open_shards * index_nbytes(layout))
+
+
+def move_side(source: ArrayLayout, target: ArrayLayout, *, verify: bool) -> Side:
+    """Return what moving encoded chunks takes: a thread reads one, copies it and makes a run of such copies.
+
+    As many runs again wait for their turn, and one is being written. The digest decodes a run or a chunk.
+    """
+    chunk = encoded_bound(source.chunk_nbytes)
+    run = max(chunk, RUN_BYTES)
+    digesting = 2 * chunk + max(source.chunk_nbytes, RUN_BYTES) if verify else 0
+    per_thread = 2 * chunk + 2 * run + digesting + 4 * index_nbytes(source)
+    return Side(per_thread=per_thread, shared=run + 2 * index_nbytes(target))
+
+
+def temporaries(layout: ArrayLayout) -> int:
+    """Return how many more copies of a chunk its codecs hold on the way: those that cannot decode into place need them.
+
+    >>> from dataclasses import replace
+    >>> plain = ArrayLayout((4,), "float32", 4, (4,), codecs=('{"name":"bytes"}', '{"name":"zstd"}'))
+    >>> temporaries(plain), temporaries(replace(plain, codecs=('{"name":"bytes"}', '{"name":"gzip"}')))
+    (0, 2)
+    """
+    documents = [json.loads(codec) for codec in layout.codecs]
+    names = [document["name"] for document in documents]
+    moved = "transpose" in names or any((d.get("configuration") or {}).get("endian") == "big" for d in documents)
+    packed = [name for name in names if name not in ("bytes", "transpose", "crc32c")]
+    growing = any(name.removeprefix("numcodecs.") in GROWING for name in packed)
+    return int(moved) + max(0, len(packed) - 1) + (2 if growing else int(packed[:1] not in ([], ["zstd"], ["blosc"])))
 
 
 def index_nbytes(layout: ArrayLayout) -> int:
