@@ -76,9 +76,9 @@ def test_without_resume_it_starts_again(draft: Draft) -> None:
     ("now", "said"),
     [
         (changed(max_mem=200), "max_mem: 100 -> 200"),
-        (changed(arrays=[{"path": "flux", "chunks": [2, 20]}, {"path": "time"}]), "arrays[flux].chunks: [1, 20] -> [2, 20]"),
+        (changed(arrays=[{"path": "flux", "chunks": [2, 20]}, {"path": "time"}]), "arrays[flux].chunks: [1, 20] -> [2, 20]"),  # noqa: E501
         (changed(verify="none"), 'verify: null -> "none"'),
-        (changed(max_mem=200, chunks_read=7, documents=[["", "{}"]], notes=["x"]), "request: max_mem: 100 -> 200. Repeat"),
+        (changed(max_mem=200, chunks_read=7, documents=[["", "{}"]], notes=["x"]), "request: max_mem: 100 -> 200. Repeat"),  # noqa: E501
         (Claim(CLAIM.plan, {**CLAIM.source, "location": "/other"}), 'source.location: "/s" -> "/other"'),
         (Claim(CLAIM.plan, {"location": "/s", "metadata": {"flux": {"shape": [501, 20]}}}), "[500, 20] -> [501, 20]"),
     ],

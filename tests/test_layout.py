@@ -136,7 +136,7 @@ def test_shard_covers_an_axis_in_whole_chunks():
 
 def test_shard_that_cuts_chunks_is_refused():
     """The message has both numbers and the next size that works."""
-    with pytest.raises(InvalidInputError, match="shard 25 of axis 0 is not a multiple of its chunk 10. Use 30"):
+    with pytest.raises(InvalidInputError, match=r"shard 25 of axis 0 is not a multiple of its chunk 10\. Use 30"):
         resolve(CUBE, chunks=(10, 4, 3), shards=(25, 20, 3))
 
 

@@ -131,18 +131,29 @@ def _blosc_defaults(typesize: int) -> Json:
     return {"typesize": typesize, "shuffle": "bitshuffle" if typesize == 1 else "shuffle"}
 
 
-def codecs_from_request(request: str | Sequence[str] | None, layout: ArrayLayout) -> list[Json] | None:
+CodecsRequest = str | Sequence[str] | Sequence[Json] | Mapping[str, str | Sequence[str] | Sequence[Json]] | None
+"""Names, or all codecs of a chunk as Zarr v3 documents, for every array or by array path."""
+
+
+def codecs_from_request(request: CodecsRequest, layout: ArrayLayout, *, path: str = "") -> list[Json] | None:
     """Return the codecs that people ask for by name, or None for those of the source ("keep").
 
-    Several names are applied in their order. Raises InvalidInputError for names and numbers that do not exist.
+    Several names are applied in their order; documents are taken as they are, and arrays that a request by path does
+    not name keep theirs. Raises InvalidInputError for names and numbers that do not exist.
 
     >>> layout = ArrayLayout(shape=(9,), dtype="float64", itemsize=8, chunks=(3,))
     >>> codecs_from_request("zstd:5", layout)[1]
     {'name': 'zstd', 'configuration': {'level': 5, 'checksum': False}}
     """
+    if isinstance(request, Mapping):
+        request = request.get(path)
     if request is None or request == "keep":
         return None
-    names = [request] if isinstance(request, str) else list(request)
+    asked = [request] if isinstance(request, str) else list(request)
+    documents = [codec for codec in asked if isinstance(codec, dict)]
+    if documents:
+        return copy.deepcopy(documents)
+    names = [str(name) for name in asked]
     serializers = {name: {"name": codec, "configuration": {}} for name, codec in _VARIABLE.values()}
     single_bytes = layout.dtype.startswith("|") or layout.dtype in ("bool", "int8", "uint8")
     serializer = serializers.get(layout.dtype, {"name": "bytes"} if single_bytes else _LITTLE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from zarrmill.execute.opening import StoredArray
 from zarrmill.hierarchy import Hierarchy, Node, read_hierarchy
 from zarrmill.layout import ArrayLayout, ShardsRequest, SizesRequest, check_dimensions, find_clipped, resolve_layout
 from zarrmill.metadata import (
+    CodecsRequest,
     codecs_from_request,
     consolidated_document,
     encode_document,
@@ -41,8 +41,8 @@ class Request:
     """Chunks, see ``zarrmill.rechunk``."""
     shards: ShardsRequest
     """Shards."""
-    codecs: str | Sequence[str]
-    """"keep", or the names of codecs."""
+    codecs: CodecsRequest
+    """"keep", names of codecs, or documents, for all arrays or by path."""
     checksum: bool
     """Whether inner chunks of shards end in a CRC-32C."""
     verify: str
@@ -153,13 +153,13 @@ def _selected(hierarchy: Hierarchy, arrays: tuple[str, ...] | None) -> Hierarchy
     nodes = {
         path: node
         for path, node in hierarchy.nodes.items()
-        if path in wanted or (node.kind == "group" and any(_below(array, path) for array in wanted))
+        if path in wanted or not path or (node.kind == "group" and any(_below(array, path) for array in wanted))
     }
     return replace(hierarchy, nodes=nodes)
 
 
 def _below(array: str, group: str) -> bool:
-    return not group or array.startswith(f"{group}/")
+    return array.startswith(f"{group}/")
 
 
 def _settle(
@@ -171,7 +171,7 @@ def _settle(
     )
     lacks = shards_lack(node.metadata) if layout.shards else None
     layout = replace(layout, shards=None) if lacks else layout
-    codecs = codecs_from_request(request.codecs, layout)
+    codecs = codecs_from_request(request.codecs, layout, path=node.path)
     document = target_document(node, layout, codecs=codecs, checksum=request.checksum)
     made = layout_of(replace(node, metadata=document, zarr_format=3))
     made = replace(made, itemsize=stored.layout.itemsize)

@@ -21,6 +21,7 @@ from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.finish import Finish, check_unchanged
 from zarrmill.journal import Journal
 from zarrmill.layout import ShardsRequest, SizesRequest
+from zarrmill.metadata import CodecsRequest
 from zarrmill.plan.arrays import Limits
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, Request, make_plan, prepare
@@ -37,7 +38,7 @@ def rechunk(
     *,
     chunks: SizesRequest | None,
     shards: ShardsRequest = "auto",
-    codecs: str | Sequence[str] = "keep",
+    codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
     executor: str | Executor | None = None,
     workers: int | None = None,
@@ -118,7 +119,7 @@ def plan_rechunk(
     *,
     chunks: SizesRequest | None,
     shards: ShardsRequest = "auto",
-    codecs: str | Sequence[str] = "keep",
+    codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
     executor: str | Executor | None = None,
     workers: int | None = None,
@@ -142,7 +143,7 @@ def plan_rechunk(
 def _request(
     chunks: SizesRequest | None,
     shards: ShardsRequest,
-    codecs: str | Sequence[str],
+    codecs: CodecsRequest,
     checksum: bool,
     verify: str,
     arrays: Sequence[str] | None,

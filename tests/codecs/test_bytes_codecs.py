@@ -30,7 +30,7 @@ ORACLES = {
     "blosc, bits": numcodecs.Blosc("lz4"),
     "gzip": numcodecs.GZip(1),
     "crc32c": numcodecs.get_codec({"id": "crc32c", "location": "end"}),
-    **{f"numcodecs.{n}": numcodecs.get_codec({"id": n, "elementsize": 8} if n == "shuffle" else {"id": n}) for n in GENERIC},
+    **{f"numcodecs.{n}": numcodecs.get_codec({"id": n, "elementsize": 8} if n == "shuffle" else {"id": n}) for n in GENERIC},  # noqa: E501
 }  # fmt: skip
 SMALL, LARGE = 800, 200_000
 

@@ -102,7 +102,9 @@ def test_a_chunk_of_another_size_is_refused(name, large):
     encoded = chain(*codecs, chunk=short.shape).encode(short)
     made, out = chain(*codecs, chunk=whole.shape), np.full(whole.shape, 7.0)
 
-    with pytest.raises(SourceFormatError, match=f"{short.nbytes} bytes after decoding where a chunk has {whole.nbytes}"):
+    with pytest.raises(
+        SourceFormatError, match=f"{short.nbytes} bytes after decoding where a chunk has {whole.nbytes}"
+    ):
         made.decode(encoded, out)
 
 
@@ -126,11 +128,12 @@ def test_encode_takes_views_and_other_byte_orders():
 
 
 def test_blosc_shuffles_by_the_size_of_a_value():
-    """The bytes given to blosc are plain, so the size of a value comes from the metadata: it makes all the difference."""
+    """The bytes given to blosc are plain, so the size of a value comes from the metadata: it makes all the
+    difference."""
     values = np.arange(10_000, dtype="i8").reshape(100, 100)
     config = {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "blocksize": 0}
     sizes = [
-        len(chain(LITTLE, {"name": "blosc", "configuration": config | {"typesize": n}}, dtype="i8", chunk=(100, 100)).encode(values))
+        len(chain(LITTLE, {"name": "blosc", "configuration": config | {"typesize": n}}, dtype="i8", chunk=(100, 100)).encode(values))  # noqa: E501
         for n in (1, 8)
     ]  # fmt: skip
 

@@ -48,7 +48,9 @@ def test_index_of_zarr_python_is_read(tmp_path, location, endian, checksum):
     """In a shard of zarr-python the index finds each inner chunk, and marks the one that is missing."""
     codecs = [BytesCodec(endian=endian), *([Crc32cCodec()] if checksum else [])]
     codec = ShardingCodec(chunk_shape=(2, 2), codecs=[BytesCodec()], index_codecs=codecs, index_location=location)
-    array = zarr.create_array(tmp_path / "a", shape=(4, 4), chunks=(4, 4), dtype="u1", serializer=codec, compressors=None)
+    array = zarr.create_array(
+        tmp_path / "a", shape=(4, 4), chunks=(4, 4), dtype="u1", serializer=codec, compressors=None
+    )
     values = np.arange(1, 17, dtype="u1").reshape(4, 4)
     values[2:, 2:] = 0
     array[...] = values

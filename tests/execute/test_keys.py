@@ -34,4 +34,4 @@ def test_terms_tell_keys_and_sizes_apart():
 
 def test_terms_are_the_same_in_every_process():
     """A resumed run compares with what an earlier one journaled."""
-    assert key_term("flux/c/0/0", 100) == 0x3E0C0F1A8B8C6B0A or key_term("flux/c/0/0", 100) == key_term("flux/c/0/0", 100)
+    assert key_term("flux/c/0/0", 100) == 0x4F4A4BF3007D9336

@@ -30,7 +30,9 @@ def test_values_come_back_from_records(case, seed):
         chunk = values[tuple(map(slice, box))]
         seen = records.of_values(chunk)
         assert seen.shape == records.shape(box)
-        assert same_bits(records.to_values(np.ascontiguousarray(seen).reshape(seen.shape), dtype=dtype, shape=box), chunk)
+        assert same_bits(
+            records.to_values(np.ascontiguousarray(seen).reshape(seen.shape), dtype=dtype, shape=box), chunk
+        )
 
 
 @given(cases())

@@ -1,7 +1,7 @@
 """Measured memory of fresh processes: never above ``max_mem``, and never above what the plan projected.
 
-The child measures by its own means (``/proc/self/status`` after a reset of the peak), not by those of zarrmill. One case
-is one process, because what an earlier run left allocated would hide what a later one takes.
+The child measures by its own means (``/proc/self/status`` after a reset of the peak), not by those of zarrmill.
+One case is one process, because what an earlier run left allocated would hide what a later one takes.
 """
 
 from __future__ import annotations
@@ -135,23 +135,23 @@ CASES = [
     Case("shard-above-the-limit", (20_000, 600), "f8", ((1000, 20), None), ((10, 600), (20_000, 600)), 64),
     Case("shard-above-the-limit-of-tiny", (500_000, 30), "f8", ((5000, 30), None), ((4, 30), (500_000, 30)), 64),
     Case("bytes-moved-40", (20_000, 600), "f8", ((100, 60), None), ((100, 60), (10_000, 600)), 40),
-    Case("bytes-moved-large-least", (6, 2048, 1024), "f8", ((1, 1024, 1024), None), ((1, 1024, 1024), (6, 2048, 1024)), None),
+    Case("bytes-moved-large-least", (6, 2048, 1024), "f8", ((1, 1024, 1024), None), ((1, 1024, 1024), (6, 2048, 1024)), None),  # noqa: E501
     Case("two-passes-64", (4000, 4000), "f8", ((4000, 10), None), ((10, 4000), (400, 4000)), 64, passes=2),
     Case("two-passes-unsharded-48", (4000, 3000), "f8", ((4000, 10), None), ((10, 3000), None), 48, passes=2),
     Case("three-passes", (8000, 6000), "f4", ((8000, 1), (8000, 500)), ((1, 6000), (500, 6000)), None, passes=3),
     Case("f4-blosc-64", (10_000, 2400), "f4", ((10_000, 20), None), ((20, 2400), (1000, 2400)), 64, "blosc"),
     Case("u1-gzip-40", (10_000, 5000), "u1", ((10_000, 20), None), ((20, 5000), (1000, 5000)), 40, "gzip"),
     Case("c16-uncompressed-64", (3000, 2000), "c16", ((3000, 10), None), ((10, 2000), (500, 2000)), 64, "none"),
-    Case("f8-uncompressed-shards-40", (3000, 4000), "f8", ((100, 100), (3000, 1000)), ((10, 4000), (500, 4000)), 40, "none"),
+    Case("f8-uncompressed-shards-40", (3000, 4000), "f8", ((100, 100), (3000, 1000)), ((10, 4000), (500, 4000)), 40, "none"),  # noqa: E501
     Case("datetimes-64", (4000, 3000), "M8[s]", ((4000, 10), None), ((10, 3000), (500, 3000)), 64),
-    Case("not-verified-64", (20_000, 600), "f8", ((1000, 20), None), ((10, 600), (1000, 600)), 64, options={"verify": "none"}),
+    Case("not-verified-64", (20_000, 600), "f8", ((1000, 20), None), ((10, 600), (1000, 600)), 64, options={"verify": "none"}),  # noqa: E501
     Case("checksums-64", (20_000, 600), "f8", ((1000, 20), None), ((10, 600), None), 64, options={"verify": "written"}),
     Case("large-blosc-least", (6, 2048, 1024), "f8", ((1, 2048, 1024), None), ((6, 64, 1024), None), None, "blosc"),
     Case("large-gzip-least", (4, 2048, 512), "f8", ((1, 2048, 512), None), ((4, 64, 512), None), None, "gzip"),
-    Case("large-uncompressed-least", (6, 2048, 1024), "f8", ((1, 2048, 1024), None), ((6, 64, 1024), None), None, "none"),
+    Case("large-uncompressed-least", (6, 2048, 1024), "f8", ((1, 2048, 1024), None), ((6, 64, 1024), None), None, "none"),  # noqa: E501
     Case("processes-64", (20_000, 600), "f8", ((1000, 20), None), ((10, 600), (1000, 600)), 64, workers=2),
-    Case("processes-large-least", (6, 2048, 1024), "f8", ((1, 2048, 1024), None), ((6, 32, 32), (6, 256, 1024)), None, workers=2),
-    Case("processes-two-passes-64", (4000, 4000), "f8", ((4000, 10), None), ((10, 4000), (400, 4000)), 64, passes=2, workers=2),
+    Case("processes-large-least", (6, 2048, 1024), "f8", ((1, 2048, 1024), None), ((6, 32, 32), (6, 256, 1024)), None, workers=2),  # noqa: E501
+    Case("processes-two-passes-64", (4000, 4000), "f8", ((4000, 10), None), ((10, 4000), (400, 4000)), 64, passes=2, workers=2),  # noqa: E501
 ]  # fmt: skip
 
 

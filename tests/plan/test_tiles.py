@@ -40,7 +40,7 @@ def count_pairs(shape, a, b):
 @given(case=cases(), limit=st.integers(1, 10_000))
 def test_candidate_figures_are_counts(case, limit):
     """Points, pairs and tiles of each candidate are what counting finds, and no tile is above the limit."""
-    shape, source, unit, shards = case
+    shape, source, unit, _ = case
     for candidate in one_pass_candidates(*case, limit=limit):
         clipped = [min(t, max(1, n)) for t, n in zip(candidate.tile, shape, strict=True)]
         assert candidate.points == math.prod(clipped) <= limit

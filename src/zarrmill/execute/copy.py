@@ -175,7 +175,7 @@ class Copier:
         if read is not None and read != written:
             raise VerifyError(
                 f"{self._source.name}: what was written to {region} has the digest share {written}, what was read "
-                f"{read}. Check memory and disks, then run again."
+                f"{read}. Check memory and disks, and that the codecs keep every bit, then run again."
             )
 
     def _compare_checksums(self, written: Written) -> None:
