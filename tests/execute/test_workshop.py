@@ -1,0 +1,101 @@
+"""execute/workshop.py: what a process keeps between blocks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pytest
+
+from zarrmill.execute.workshop import WORKSHOP, MemoryMeter, Workshop
+
+MIB = 2**20
+
+
+@pytest.fixture
+def workshop():
+    made = Workshop()
+    yield made
+    made.clear()
+
+
+def test_threads_are_kept_by_number(workshop):
+    """The pool of so many threads is made once; it has the threads that were asked for."""
+    assert workshop.pool(3) is workshop.pool(3)
+    assert workshop.pool(3)._max_workers == 3
+    assert workshop.pool(1) is not workshop.pool(3)
+    assert workshop.background() is workshop.background()
+
+
+def test_arenas_are_kept_until_a_larger_one_is_asked_for(workshop):
+    """Tile memory is reused; it grows, and never shrinks on its own; the two slots are two memories."""
+    first = workshop.arena(0, MIB)
+
+    assert workshop.arena(0, 100) is first
+    assert workshop.arena(1, 100) is not first
+    larger = workshop.arena(0, 2 * MIB)
+    assert larger.nbytes >= 2 * MIB
+    assert workshop.arena(0, MIB) is larger
+
+
+def test_released_memory_is_given_back(workshop):
+    """After a run the tiles are gone, and so is their memory."""
+    meter = MemoryMeter()
+    workshop.arena(0, 64 * MIB).memory[:] = 1
+    held = meter.now()
+    workshop.release()
+
+    assert not meter.start or held >= 60 * MIB
+    assert not meter.start or meter.now() < held - 50 * MIB
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="memory is measured through Linux's /proc")
+def test_meter_sees_what_came_and_went():
+    """The peak stays after the memory is gone, and is forgotten at a restart."""
+    meter = MemoryMeter()
+    values = np.ones(32 * MIB, "u1")
+    assert meter.now() >= 30 * MIB
+    del values
+    assert meter.peak() >= 30 * MIB
+    meter.restart()
+
+    assert meter.peak() < 16 * MIB
+
+
+def test_meter_without_proc_shows_nothing(monkeypatch, tmp_path):
+    """Where the system does not tell, the figures are 0 and nothing fails."""
+    monkeypatch.setattr("zarrmill.execute.workshop._STATUS", tmp_path / "none")
+    monkeypatch.setattr("zarrmill.execute.workshop._CLEAR_REFS", tmp_path / "no" / "such")
+    meter = MemoryMeter()
+
+    assert (meter.now(), meter.peak()) == (0, 0)
+
+
+def use_pool():
+    """Return what a thread of the inherited workshop computes, in a process that was forked."""
+    with WORKSHOP.lock:
+        return WORKSHOP.pool(1).submit(pow, 2, 10).result(timeout=20)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_processes_have_threads_of_their_own():
+    """A process forked after a run, maybe while a block held the lock, does not wait for threads that it has not."""
+    assert use_pool() == 1024
+    with WORKSHOP.lock, ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        assert pool.submit(use_pool).result(timeout=30) == 1024
+    WORKSHOP.clear()
+
+
+def test_clear_ends_the_threads(workshop):
+    """Nothing is left running."""
+    before = threading.active_count()
+    workshop.pool(2).submit(int).result()
+    workshop.background().submit(int).result()
+    workshop.measure()
+    workshop.clear()
+
+    assert threading.active_count() == before
+    assert workshop.meter is None
