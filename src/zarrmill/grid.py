@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+LONG_AXIS = 2**14
+"""Boxes of an axis up to which their indices are held at once: about half a mebibyte."""
 Shape = tuple[int, ...]
 Coord = tuple[int, ...]
 
@@ -125,7 +127,7 @@ class ChunkGrid:
     def coords(self, region: Region | None = None) -> Iterator[Coord]:
         """Yield the coordinates of the boxes that touch ``region`` (all by default) in C order."""
         box = self.box(region) if region is not None else Region.whole(self.counts)
-        yield from itertools.product(*map(range, box.start, box.stop))
+        yield from _product([range(a, b) for a, b in zip(box.start, box.stop, strict=True)])
 
     def coord(self, index: int) -> Coord:
         """Return the coordinate of the box that is ``index``-th in C order.
@@ -138,6 +140,18 @@ class ChunkGrid:
             index, i = divmod(index, count)
             coord.append(i)
         return tuple(reversed(coord))
+
+
+def _product(axes: list[range]) -> Iterator[Coord]:
+    """Yield all coordinates in C order, never holding those of a long axis, as ``itertools.product`` would."""
+    long = next((a for a, axis in enumerate(axes) if len(axis) > LONG_AXIS), None)
+    if long is None:
+        yield from itertools.product(*axes)
+        return
+    for before in itertools.product(*axes[:long]):
+        for i in axes[long]:
+            for after in _product(axes[long + 1 :]):
+                yield (*before, i, *after)
 
 
 def touches(shape: int, chunk: int, tile: int) -> int:

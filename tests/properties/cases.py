@@ -24,9 +24,9 @@ from zarr.dtype import VariableLengthBytes, VariableLengthUTF8
 RECORD = np.dtype([("id", "<i4"), ("flux", "<f8"), ("band", "S3")])
 
 NUMBERS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
-FIXED = (*NUMBERS, "bool", "M8[s]", "M8[10ns]", "m8[ms]", "S5", "U3", "V6")
+FIXED = (*NUMBERS, "bool", "M8[s]", "M8[10ns]", "m8[ms]", "S5", "U3")
 """Types that the driver moves."""
-FOREIGN = ("record", "string", "bytes")
+FOREIGN = ("V6", "record", "string", "bytes")
 """Types that go through zarr-python."""
 
 _SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
@@ -88,6 +88,7 @@ class Source:
     transposed: bool = False
     dims: bool = True
     missing: float = 0.3
+    same: float = 0.2
     seed: int = 0
 
     @property
@@ -148,7 +149,7 @@ class Source:
             "dimension_names": self.dimension_names(),
             "filters": [TransposeCodec(order=order)] if self.transposed else None,
             "serializer": serializer,
-            "compressors": [_v3_codec(c) for c in CODECS_V3[self.codec]] or None,
+            "compressors": [_v3_codec(c, self.numpy_dtype.itemsize) for c in CODECS_V3[self.codec]] or None,
         }
 
     def _fill_value(self) -> Any:
@@ -158,15 +159,17 @@ class Source:
         """Return random bits, with stretches of the fill value."""
         rng = np.random.default_rng(self.seed)
         values = random_values(self.dtype, self.shape, rng)
-        same = rng.random(self.shape) < 0.2
+        same = rng.random(self.shape) < self.same
         values[same] = self._fill_value()
         return values
 
 
-def _v3_codec(codec: Any) -> Any:
-    if isinstance(codec, dict):
-        return GENERIC_CLASSES[codec["name"]](**codec["configuration"])
-    return codec
+def _v3_codec(codec: Any, itemsize: int) -> Any:
+    """Return a codec of zarr-python; a shuffle takes whole elements only."""
+    if not isinstance(codec, dict):
+        return codec
+    config = {"elementsize": itemsize} if codec["name"] == "numcodecs.shuffle" else codec["configuration"]
+    return GENERIC_CLASSES[codec["name"]](**config)
 
 
 def full(shape: tuple[int, ...], values: Any, dtype: np.dtype[Any]) -> np.ndarray:
@@ -278,7 +281,12 @@ def read(path: Path) -> np.ndarray:
         array = zarr.open_array(path, mode="r")
         # Of no axes, text comes back as a str, and bytes as an array of type S.
         values = full(array.shape, array[...], array.dtype)
-    return values if values.dtype.kind in "OTV" else values.astype(values.dtype.newbyteorder("="))
+    return values.astype(native(values.dtype))
+
+
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a type in the machine's byte order."""
+    return dtype if dtype.kind in "OTV" else dtype.newbyteorder("=")
 
 
 shapes = st.one_of(
@@ -311,7 +319,7 @@ def sources(draw: st.DrawFn, dtypes: tuple[str, ...] = (*FIXED, *FOREIGN)) -> So
     ordered = dtype not in FOREIGN and np.dtype(dtype).itemsize > 1 and dtype[0] not in "SV"
     codecs = set(CODECS_V2 if zarr_format == 2 else CODECS_V3)
     if dtype in ("string", "bytes"):
-        codecs -= {"shuffle, zstd"}  # it takes whole elements only
+        codecs -= {"shuffle, zstd"}
     codec = draw(st.sampled_from(sorted(codecs)))
     return Source(
         shape=shape,

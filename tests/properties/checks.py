@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from tests.properties.cases import quiet, read, regions, same_bits
+from tests.properties.cases import full, native, quiet, read, regions, same_bits
 from zarrmill.execute.keys import key_term
 from zarrmill.grid import ChunkGrid, Region
 from zarrmill.plan.array_plan import ArrayPlan
@@ -113,8 +113,8 @@ def check_same_metadata(source: Path, target: Path) -> None:
         before, after = zarr.open_array(source, mode="r"), zarr.open_array(target, mode="r")
         assert after.metadata.zarr_format == 3
         assert after.shape == before.shape
-        assert after.dtype == before.dtype.newbyteorder("=")
-        fills = [np.full((), array.fill_value, array.dtype.newbyteorder("=")) for array in (before, after)]
+        assert after.dtype == native(before.dtype)
+        fills = [full((), array.fill_value, native(array.dtype)) for array in (before, after)]
         assert same_bits(*fills)
         assert dict(after.attrs) == dict(before.attrs)
         if before.metadata.zarr_format == 3:
@@ -136,8 +136,8 @@ def check_only_what_differs_is_stored(target: Path, expected: np.ndarray) -> Non
     with quiet():
         array = zarr.open_array(target, mode="r")
         write_chunk = array.shards or array.chunks
-        fill = np.full(expected.shape, array.fill_value, expected.dtype)
-    wanted = sum(not same_bits(expected[r], fill[r]) for r in regions(expected.shape, write_chunk))
+        fill = full(expected.shape, array.fill_value, expected.dtype)
+    wanted = sum(not same_bits(expected[(*r, ...)], fill[(*r, ...)]) for r in regions(expected.shape, write_chunk))
 
     assert len(stored_keys(target)) == wanted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties.checks import check_plan
@@ -62,7 +62,6 @@ def plan_of(plans, limits):
     workers=st.integers(1, 3),
     more=st.sampled_from([0, 1, 10**6, 10**9]),
 )
-@settings(max_examples=60)
 def test_every_plan_keeps_its_promises(jobs, threads, workers, more):
     """Any arrays within the smallest limit that all accept, and above it."""
     named = [Job(f"group/{i}", j.source, j.target, j.read_route, j.write_route, j.verify) for i, j in enumerate(jobs)]
@@ -73,7 +72,6 @@ def test_every_plan_keeps_its_promises(jobs, threads, workers, more):
 
 
 @given(job=jobs(longest=2000), threads=st.integers(1, 4))
-@settings(max_examples=60)
 def test_the_limit_that_an_error_names_would_do(job, threads):
     """Raising max_mem to what the message says is enough, and a little less is not."""
     least = smallest_limit(job, threads, 1)
@@ -105,7 +103,6 @@ def large_jobs(draw):
 
 
 @given(job=large_jobs(), mem=st.sampled_from([40, 64, 256, 1024]), threads=st.integers(1, 8))
-@settings(max_examples=40)
 def test_large_arrays_stay_within_the_limit(job, mem, threads):
     """Whatever the strategy, memory is within the limit, and few enough shards are open at once for any system."""
     limits = Limits(mem * MIB, threads)

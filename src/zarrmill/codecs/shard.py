@@ -53,7 +53,7 @@ class IndexFormat:
             raise SourceFormatError(f"shard index of {len(data)} bytes where {self.nbytes} are needed: cut short")
         payload = checked_payload(data) if self.checksum else memoryview(data)
         stored = np.frombuffer(payload, dtype=">u8" if self.big_endian else "<u8")
-        return stored.astype(np.uint64).reshape(self.count, 2)
+        return stored.astype(np.uint64, copy=False).reshape(self.count, 2)
 
     def encode(self, index: Index) -> bytes:
         """Return the stored bytes of an index."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,11 +75,15 @@ class _ThreadBuffer(threading.local):
         return self._view
 
 
-def batch(coords: Sequence[Coord], *, chunk_nbytes: int, threads: int) -> Iterator[list[Coord]]:
-    """Yield coordinates in pieces of about RUN_BYTES, and in enough pieces for every thread."""
-    size = max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(len(coords), 2 * threads)))
-    for i in range(0, len(coords), size):
-        yield list(coords[i : i + size])
+def batch(grid: ChunkGrid, region: Region, *, chunk_nbytes: int, threads: int) -> Iterator[list[Coord]]:
+    """Yield the chunks that touch a region, in C order: pieces of about RUN_BYTES, and enough of them for every thread.
+
+    No list of all is ever made: of tiny chunks there may be so many that it would be larger than their values.
+    """
+    coords, count = grid.coords(region), grid.box(region).size
+    size = max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(count, 2 * threads)))
+    while some := list(itertools.islice(coords, size)):
+        yield some
 
 
 class ChunkFiles:
@@ -118,8 +123,7 @@ class ChunkFiles:
 
     def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
         """Yield the chunks that touch a region in C order."""
-        coords = list(self._grid.coords(region))
-        return batch(coords, chunk_nbytes=self._chunk_nbytes, threads=threads)
+        return batch(self._grid, region, chunk_nbytes=self._chunk_nbytes, threads=threads)
 
 
 class _OpenShard(threading.local):
@@ -190,8 +194,7 @@ class ShardFiles:
         for shard in self._shards.coords(region):
             part = self._shards.region(shard).intersect(region)
             if part is not None:
-                coords = list(self._grid.coords(part))
-                yield from batch(coords, chunk_nbytes=self._chunk_nbytes, threads=threads)
+                yield from batch(self._grid, part, chunk_nbytes=self._chunk_nbytes, threads=threads)
 
     def _shard_of(self, coord: Coord) -> Coord:
         return tuple(i // n for i, n in zip(coord, self._per_shard, strict=True))
@@ -218,7 +221,7 @@ class ShardFiles:
         start = 0 if self._format.location == "start" else max(0, size - len(data))
         try:
             count = self._read_at(state.fd, memoryview(data), start)
-            state.index = self._format.decode(bytes(data[:count]))
+            state.index = self._format.decode(memoryview(data)[:count])
         except BaseException:
             state.close()
             raise

@@ -50,8 +50,7 @@ class ChunkWriter:
 
     def write(self, region: Region, produce: Produce, *, chunk_nbytes: int, pool: ThreadPoolExecutor) -> None:
         """Write the chunks that touch a region."""
-        coords = list(self._grid.coords(region))
-        batches = batch(coords, chunk_nbytes=chunk_nbytes, threads=pool._max_workers)
+        batches = batch(self._grid, region, chunk_nbytes=chunk_nbytes, threads=pool._max_workers)
         for part in collect(pool, (partial(self._write_some, some, produce) for some in batches)):
             self._written.add(part)
 

@@ -238,7 +238,7 @@ class ZarrReader:
         return self._each(region, None, pool, threads)
 
     def _each(self, region: Region, tile: TileBuffer | None, pool: ThreadPoolExecutor, threads: int) -> Tally:
-        batches = batch(list(self._grid.coords(region)), chunk_nbytes=2**19, threads=threads)
+        batches = batch(self._grid, region, chunk_nbytes=2**19, threads=threads)
         return sum_up(collect(pool, (partial(self._load, b, region, tile) for b in batches)))
 
     def _load(self, coords: list[Coord], region: Region, tile: TileBuffer | None) -> Tally:

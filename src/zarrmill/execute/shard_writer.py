@@ -76,6 +76,10 @@ class OpenShard:
             self._fd = None
 
 
+def _make(produce: Produce, shard: Coord, run: Run) -> tuple[Coord, Run, list[Encoded]]:
+    return shard, run, produce(run)
+
+
 class ShardWriter:
     """Inner chunks in shards; a shard stays open until the last of its inner chunks has come."""
 
@@ -103,9 +107,8 @@ class ShardWriter:
 
     def write(self, region: Region, produce: Produce, *, chunk_nbytes: int, pool: ThreadPoolExecutor) -> None:
         """Append the inner chunks that touch a region, shard by shard and in C order."""
-        runs = list(self._runs(region, chunk_nbytes=chunk_nbytes, threads=pool._max_workers))
-        made = collect(pool, (partial(produce, run) for _, run in runs))
-        for (shard, run), encoded in zip(runs, made, strict=True):
+        runs = self._runs(region, chunk_nbytes=chunk_nbytes, threads=pool._max_workers)
+        for shard, run, encoded in collect(pool, (partial(_make, produce, *run) for run in runs)):
             open_shard = self._shard(shard)
             open_shard.append([self._number(coord) for coord in run], encoded)
             if not open_shard.left:
@@ -116,8 +119,7 @@ class ShardWriter:
         for shard in self._shards.coords(region):
             part = self._shards.region(shard).intersect(region)
             if part is not None:
-                coords = list(self._grid.coords(part))
-                for run in batch(coords, chunk_nbytes=chunk_nbytes, threads=threads):
+                for run in batch(self._grid, part, chunk_nbytes=chunk_nbytes, threads=threads):
                     yield shard, run
 
     def _shard(self, coord: Coord) -> OpenShard:

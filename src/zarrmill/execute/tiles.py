@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 import mmap
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zarrmill.grid import ChunkGrid, Coord, Region, Shape, round_up
+from zarrmill.grid import ChunkGrid, Coord, Region, Shape, ceil_div, round_up
 from zarrmill.plan.memory import PAGE
 
 Edges = tuple[tuple[int, ...], ...]
@@ -145,15 +146,32 @@ class Window:
             yield piece, tuple([p[1] for p in parts]), tuple([p[2] for p in parts])
 
 
-def _axis_parts(chunk: int, origin: int, edges: Sequence[int]) -> list[list[_AxisPart]]:
+TABLE = 2**12
+"""Chunks of an axis up to which their parts are kept ready: about a mebibyte; of tiny chunks there may be millions."""
+
+
+def _axis_parts(chunk: int, origin: int, edges: Sequence[int]) -> _AxisParts | list[list[_AxisPart]]:
     """Return, for each chunk of one axis that touches the tile, the pieces that it touches."""
-    first = (edges[0] - origin) // chunk
-    table: list[list[_AxisPart]] = []
-    for piece, (low, high) in enumerate(itertools.pairwise(edges)):
-        for i in range((low - origin) // chunk, -(-(high - origin) // chunk)):
-            base = origin + i * chunk
-            a, b = max(low, base), min(high, base + chunk)
-            while len(table) <= i - first:
-                table.append([])
-            table[i - first].append((piece, slice(a - low, b - low), slice(a - base, b - base)))
-    return table
+    parts = _AxisParts(chunk, origin, edges)
+    return [parts[i] for i in range(len(parts))] if len(parts) <= TABLE else parts
+
+
+class _AxisParts:
+    """Finds the pieces that a chunk of one axis touches."""
+
+    def __init__(self, chunk: int, origin: int, edges: Sequence[int]) -> None:
+        self._chunk, self._edges = chunk, edges
+        self._base = origin + (edges[0] - origin) // chunk * chunk
+
+    def __len__(self) -> int:
+        return ceil_div(self._edges[-1] - self._base, self._chunk)
+
+    def __getitem__(self, i: int) -> list[_AxisPart]:
+        base, edges, parts = self._base + i * self._chunk, self._edges, []
+        start, stop = max(base, edges[0]), min(base + self._chunk, edges[-1])
+        piece = bisect.bisect_right(edges, start) - 1
+        while start < stop:
+            low, end = edges[piece], min(edges[piece + 1], stop)
+            parts.append((piece, slice(start - low, end - low), slice(start - base, end - base)))
+            piece, start = piece + 1, end
+        return parts

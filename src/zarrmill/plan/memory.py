@@ -56,7 +56,7 @@ def read_side(layout: ArrayLayout, *, native: bool) -> Side:
         whole = math.prod(layout.write_chunk) * layout.itemsize
         return Side(per_thread=THROUGH_ZARR * chunk, shared=2 * encoded_bound(whole) if layout.shards else 0)
     decoded = (1 + temporaries(layout)) * chunk
-    return Side(per_thread=encoded_bound(chunk) + decoded + 2 * index_nbytes(layout), shared=0)
+    return Side(per_thread=encoded_bound(chunk) + decoded + index_nbytes(layout), shared=0)
 
 
 def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: int) -> Side:
@@ -71,9 +71,11 @@ def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: 
     run = max(encoded_bound(chunk), RUN_BYTES)
     made = chunk + temporaries(layout) * chunk
     writing = made + (4 * run if layout.shards else 2 * encoded_bound(chunk))
-    reading = run + (1 + temporaries(layout)) * max(chunk, RUN_BYTES) if verify else 0
+    index = index_nbytes(layout)
+    reading = run + (1 + temporaries(layout)) * max(chunk, RUN_BYTES) + index if verify else 0
     waiting = run if layout.shards else 0
-    return Side(per_thread=max(writing, reading), shared=waiting + 2 * open_shards * index_nbytes(layout))
+    # That of the shard which is being closed is there as numbers, as bytes, and with its checksum.
+    return Side(per_thread=max(writing, reading), shared=waiting + (open_shards + 2) * index)
 
 
 def move_side(source: ArrayLayout, target: ArrayLayout, *, verify: bool) -> Side:
