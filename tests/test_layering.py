@@ -30,6 +30,7 @@ ORDER = (
     ("digests",),
     ("differences",),
     ("prepare",),
+    ("changes",),
     ("draft",),
     ("info",),
     ("discard",),

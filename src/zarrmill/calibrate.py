@@ -247,7 +247,7 @@ def _decode_rate(source: StoredArray, *, busy: float, digest: bool) -> float:
     out = np.empty(source.layout.chunks, dtype=source.dtype)
     count = max(1, min(SAMPLE_CHUNKS, len(grid), SAMPLE_BYTES // out.nbytes))
     coords = [grid.coord(len(grid) * i // count) for i in range(count)]
-    read = ((grid.region(coord), chunks.read(coord)) for coord in coords)
+    read = ((grid.region(coord), chunks.read([coord])[0]) for coord in coords)
     encoded = [(region, bytes(data)) for region, data in read if data is not None]
     watch = Stopwatch(busy)
     with watch:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from zarrmill.changes import find_changed
 from zarrmill.digests import store_digest
 from zarrmill.draft import Draft
 from zarrmill.errors import PublishError, SourceChangedError, VerifyError
@@ -14,16 +14,15 @@ from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, array_digest
 from zarrmill.progress import Progress, StepStarted
-from zarrmill.publish import find_changed, publish, stored_terms
+from zarrmill.publish import publish, stored_terms
 from zarrmill.report import ArrayReport, RechunkReport
 from zarrmill.resume import lost_blocks
 
 
 def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
     """Raise SourceChangedError when a file of the source is younger than the claim of a draft."""
-    local = prepared.source.local
-    for path in prepared.stored if local is not None else ():
-        changed = find_changed(os.path.join(local or "", path), claimed_ns)
+    for array in prepared.stored.values():
+        changed = find_changed(array, claimed_ns)
         if changed is not None:
             raise SourceChangedError(
                 f"{changed} was changed after this run began, so the target may mix old and new values. "

@@ -155,26 +155,3 @@ def _listing(folder: str, below: str) -> Iterator[tuple[str, int]]:
                 yield from _listing(entry.path, f"{below}{entry.name}/")
             else:
                 yield f"{below}{entry.name}", entry.stat().st_size
-
-
-def find_changed(folder: str | os.PathLike[str], since_ns: int) -> str | None:
-    """Return a file or folder that was changed after a moment of the file system's clock, None when none was."""
-    try:
-        return _changed_below(os.fspath(folder), since_ns)
-    except FileNotFoundError as error:
-        return os.fspath(error.filename or folder)
-
-
-def _changed_below(folder: str, since_ns: int) -> str | None:
-    waiting = [folder]
-    while waiting:
-        path = waiting.pop()
-        if os.stat(path).st_mtime_ns > since_ns:
-            return path
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                elif entry.stat().st_mtime_ns > since_ns:
-                    return entry.path
-    return None

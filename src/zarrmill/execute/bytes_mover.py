@@ -45,7 +45,7 @@ class BytesMover:
         return self._tally, written
 
     def _produce(self, coords: list[Coord]) -> list[Encoded]:
-        encoded = [self._moved(coord) for coord in coords]
+        encoded = list(map(self._moved, coords))
         with self._lock:
             self._tally.chunks += len(coords)
             self._tally.nbytes += sum(len(data) for data in encoded if data is not None)
@@ -53,7 +53,7 @@ class BytesMover:
 
     def _moved(self, coord: Coord) -> Encoded:
         try:
-            data = self._chunks.read(coord)
+            data = self._chunks.read([coord])[0]
             if data is None:
                 return None
             payload: Buffer = checked_payload(data) if self._had_checksum else data

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.shard import EMPTY, Index, IndexFormat
@@ -53,8 +56,8 @@ _LAST_BYTE = 2**63 - 1
 class ReadChunks(Protocol):
     """Reads encoded (inner) chunks; any number of threads may use it at once."""
 
-    def read(self, coord: Coord) -> Buffer | None:
-        """Return the encoded chunk, valid until the thread's next call, or None where it is missing."""
+    def read(self, coords: Sequence[Coord]) -> list[Buffer | None]:
+        """Return the encoded chunks, valid until the thread's next call, None for each that is missing."""
 
     def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
         """Yield the chunks that touch a region, in pieces of work that are read well together."""
@@ -101,18 +104,26 @@ class ChunkFiles:
         """Return the key of a chunk."""
         return self._keys.key(coord)
 
-    def read(self, coord: Coord) -> Buffer | None:
-        """Return the encoded chunk, valid until the thread's next call, or None where it is missing."""
-        path = f"{self._root}/{self._keys.key(coord)}"
+    def read(self, coords: Sequence[Coord]) -> list[Buffer | None]:
+        """Return the encoded chunks, valid until the thread's next call, None for each that is missing."""
+        view, used = self._buffer.at_least(len(coords) * self._bound), 0
+        chunks: list[Buffer | None] = []
+        for coord in coords:
+            chunk = self._read_one(f"{self._root}/{self._keys.key(coord)}", view[used : used + self._bound])
+            chunks.append(chunk)
+            used += self._bound if chunk is not None else 0
+        return chunks
+
+    def _read_one(self, path: str, view: memoryview) -> memoryview | None:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            view = self._buffer.at_least(self._bound)
             count = os.readv(fd, [view])
             if count == len(view):
-                view = self._buffer.at_least(os.fstat(fd).st_size + 1)
+                # Longer than any codec makes it: the decoder tells, but it must see all of it.
+                view = memoryview(bytearray(os.fstat(fd).st_size + 1))
                 count = read_fully(fd, view, 0)
             return view[:count]
         except OSError as error:
@@ -164,22 +175,38 @@ class ShardFiles:
         """Return the key of the shard of an inner chunk, and the chunk."""
         return f"{self._keys.key(self._shard_of(coord))} (inner chunk {coord})"
 
-    def read(self, coord: Coord) -> Buffer | None:
-        """Return the encoded inner chunk, valid until the thread's next call, or None where it is missing."""
-        index = self._index(self._shard_of(coord))
+    def read(self, coords: Sequence[Coord]) -> list[Buffer | None]:
+        """Return the encoded inner chunks of one shard, valid until the thread's next call, None for missing ones.
+
+        Those that lie one after the other in the file are read at once.
+        """
+        index = self._index(self._shard_of(coords[0]))
         if index is None:
-            return None
-        offset, nbytes = index[self._number(coord)].tolist()
+            return [None] * len(coords)
+        places = index[numbers(coords, self._per_shard)].tolist()
+        chunks: list[Buffer | None] = [None] * len(coords)
+        view, used = self._buffer.at_least(sum(self._checked(*place) for place in places)), 0
+        stored = [i for i, (offset, _) in enumerate(places) if offset != EMPTY]
+        for first, last in _neighbours(stored, places):
+            start = places[stored[first]][0]
+            end = sum(places[stored[last]])
+            part = view[used : used + end - start]
+            assert self._open.fd is not None
+            if end > _LAST_BYTE or self._read_at(self._open.fd, part, start) < end - start:
+                raise SourceFormatError(f"shard ends before byte {end}: cut short")
+            for i in stored[first : last + 1]:
+                offset, nbytes = places[i]
+                chunks[i] = part[offset - start : offset - start + nbytes]
+            used += end - start
+        return chunks
+
+    def _checked(self, offset: int, nbytes: int) -> int:
+        """Return the bytes of an inner chunk as the index has them; raises for more than there can be."""
         if offset == EMPTY:
-            return None
+            return 0
         if nbytes > 2 * self._bound:
             raise SourceFormatError(f"inner chunk of {nbytes} bytes where at most {self._bound} are possible")
-        view = self._buffer.at_least(nbytes)
-        assert self._open.fd is not None
-        end = offset + nbytes
-        if end > _LAST_BYTE or self._read_at(self._open.fd, view[:nbytes], offset) < nbytes:
-            raise SourceFormatError(f"shard ends before byte {end}: cut short")
-        return view[:nbytes]
+        return nbytes
 
     def _read_at(self, fd: int, view: memoryview, offset: int) -> int:
         try:
@@ -198,12 +225,6 @@ class ShardFiles:
 
     def _shard_of(self, coord: Coord) -> Coord:
         return tuple(i // n for i, n in zip(coord, self._per_shard, strict=True))
-
-    def _number(self, coord: Coord) -> int:
-        number = 0
-        for i, n in zip(coord, self._per_shard, strict=True):
-            number = number * n + i % n
-        return number
 
     def _index(self, shard: Coord) -> Index | None:
         """Return the index of a shard, which stays open for this thread, or None when there is no such shard."""
@@ -226,6 +247,28 @@ class ShardFiles:
             state.close()
             raise
         return state.index
+
+
+def numbers(coords: Sequence[Coord], per_shard: Shape) -> NDArray[np.intp]:
+    """Return where inner chunks stand in the index of their shard.
+
+    >>> numbers([(0, 5), (1, 4)], (2, 4)).tolist()
+    [1, 4]
+    """
+    if not per_shard:
+        return np.zeros(len(coords), dtype=np.intp)
+    inside = np.array(coords, dtype=np.intp) % np.array(per_shard, dtype=np.intp)
+    places: NDArray[np.intp] = np.ravel_multi_index(tuple(inside.T), per_shard)
+    return places
+
+
+def _neighbours(stored: list[int], places: list[list[int]]) -> Iterator[tuple[int, int]]:
+    """Yield first and last of the stored chunks that lie one after the other, in the order asked for."""
+    first = 0
+    for k in range(1, len(stored) + 1):
+        if k == len(stored) or places[stored[k]][0] != sum(places[stored[k - 1]]):
+            yield first, k - 1
+            first = k
 
 
 def read_fully(fd: int, view: memoryview, offset: int) -> int:

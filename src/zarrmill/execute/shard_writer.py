@@ -11,9 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zarrmill.codecs.bytes_codecs import Buffer, crc32c
 from zarrmill.codecs.shard import IndexFormat, empty_index
-from zarrmill.execute.chunk_files import KeyEncoding, batch, write_fully
+from zarrmill.execute.chunk_files import KeyEncoding, batch, numbers, write_fully
 from zarrmill.execute.chunk_writer import Folder
 from zarrmill.execute.futures import collect
 from zarrmill.execute.writers import Encoded, Produce, Written
@@ -37,17 +40,16 @@ class OpenShard:
         self._crc = 0
         self._checksum = checksum
 
-    def append(self, numbers: list[int], encoded: list[Encoded]) -> None:
-        """Append inner chunks; those that are not stored take no space."""
-        parts: list[Buffer] = []
-        end = self._offset
-        for number, data in zip(numbers, encoded, strict=True):
-            if data is not None:
-                self._index[number] = (end, len(data))
-                parts.append(data)
-                end += len(data)
+    def append(self, places: NDArray[np.intp], encoded: list[Encoded]) -> None:
+        """Append inner chunks, given where they stand in the index; those that are not stored take no space."""
+        parts = [data for data in encoded if data is not None]
+        lengths = np.fromiter(map(len, parts), dtype=np.uint64, count=len(parts))
+        if len(parts) < len(encoded):
+            places = places[[data is not None for data in encoded]]
+        self._index[places, 0] = self._offset + np.cumsum(lengths) - lengths
+        self._index[places, 1] = lengths
+        self.left -= len(encoded)
         self._write(parts)
-        self.left -= len(numbers)
 
     def _write(self, parts: list[Buffer]) -> None:
         if not parts:
@@ -110,7 +112,7 @@ class ShardWriter:
         runs = self._runs(region, chunk_nbytes=chunk_nbytes, threads=pool._max_workers)
         for shard, run, encoded in collect(pool, (partial(_make, produce, *run) for run in runs)):
             open_shard = self._shard(shard)
-            open_shard.append([self._number(coord) for coord in run], encoded)
+            open_shard.append(numbers(run, self._per_shard), encoded)
             if not open_shard.left:
                 open_shard.close(self._written, f"{self._path}/{open_shard.key}")
                 del self._open[shard]
@@ -129,12 +131,6 @@ class ShardWriter:
                 self._folder, self._keys.key(coord), self._index, left=left, checksum=self._checksums
             )
         return self._open[coord]
-
-    def _number(self, coord: Coord) -> int:
-        number = 0
-        for i, n in zip(coord, self._per_shard, strict=True):
-            number = number * n + i % n
-        return number
 
     def finish(self) -> Written:
         """Return what was written since the last call; by then every shard of the block is complete."""

@@ -55,27 +55,43 @@ def read_side(layout: ArrayLayout, *, native: bool) -> Side:
     if not native:
         whole = math.prod(layout.write_chunk) * layout.itemsize
         return Side(per_thread=THROUGH_ZARR * chunk, shared=2 * encoded_bound(whole) if layout.shards else 0)
-    decoded = (1 + temporaries(layout)) * chunk
-    return Side(per_thread=encoded_bound(chunk) + decoded + index_nbytes(layout), shared=0)
+    return Side(per_thread=_decoding(layout) + index_nbytes(layout), shared=0)
 
 
 def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: int) -> Side:
     """Return what writing (and reading back) the chunks of a stored array takes.
 
-    A thread holds one decoded chunk and one encoded run, the last of it twice while a checksum is added; twice as many
-    runs wait for their turn in a shard. Reading back holds an encoded and a decoded run.
+    A thread holds one decoded chunk, or a run of small ones, and one encoded run, twice while a checksum is added;
+    twice as many runs wait for their turn in a shard. Reading back takes what reading takes.
     """
     chunk, write_chunk = layout.chunk_nbytes, math.prod(layout.write_chunk) * layout.itemsize
     if not native:
         return Side(per_thread=0, shared=THROUGH_ZARR * write_chunk)
     run = max(encoded_bound(chunk), RUN_BYTES)
-    made = chunk + temporaries(layout) * chunk
-    writing = made + (4 * run if layout.shards else 2 * encoded_bound(chunk))
+    made = temporaries(layout) * chunk + (RUN_BYTES if moved_in_runs(chunk) else chunk)
+    writing = made + (4 * run if layout.shards or moved_in_runs(chunk) else 2 * run)
     index = index_nbytes(layout)
-    reading = run + (1 + temporaries(layout)) * max(chunk, RUN_BYTES) + index if verify else 0
+    reading = _decoding(layout) + index if verify else 0
     waiting = run if layout.shards else 0
     # That of the shard which is being closed is there as numbers, as bytes, and with its checksum.
     return Side(per_thread=max(writing, reading), shared=waiting + (open_shards + 2) * index)
+
+
+def moved_in_runs(chunk_nbytes: int) -> bool:
+    """Tell whether chunks are so small that a thread handles several as one.
+
+    >>> moved_in_runs(2**19), moved_in_runs(2**19 + 1)
+    (True, False)
+    """
+    return 2 * chunk_nbytes <= RUN_BYTES
+
+
+def _decoding(layout: ArrayLayout) -> int:
+    """Return what a thread holds that decodes: of small chunks a run, encoded, as the codec makes it, and as a box."""
+    chunk = layout.chunk_nbytes
+    if moved_in_runs(chunk):
+        return encoded_bound(RUN_BYTES) + RUN_BYTES // max(1, chunk) * 512 + (3 + temporaries(layout)) * RUN_BYTES
+    return encoded_bound(chunk) + (1 + temporaries(layout)) * chunk
 
 
 def move_side(source: ArrayLayout, target: ArrayLayout, *, verify: bool) -> Side:
