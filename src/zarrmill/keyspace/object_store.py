@@ -23,8 +23,8 @@ class ObjectKeys:
     """Keys of an object store below a folder of it."""
 
     def __init__(self, link: Link, *, prefix: str = "", counts: RequestCounts | None = None) -> None:
-        self._link = link
-        self._prefix = prefix
+        self.link = link
+        self.prefix = prefix
         self.counts = counts or RequestCounts()
         self._wire = Wire(link, self.counts)
         self.location = join(link.location, prefix)
@@ -32,35 +32,35 @@ class ObjectKeys:
         self.can_list = link.can_list
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ObjectKeys) and (self._link, self._prefix) == (other._link, other._prefix)
+        return isinstance(other, ObjectKeys) and (self.link, self.prefix) == (other.link, other.prefix)
 
     def __hash__(self) -> int:
-        return hash((self._link.location, self._prefix))
+        return hash((self.link.location, self.prefix))
 
     def __repr__(self) -> str:
         return f"ObjectKeys({self.location!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._link, self._prefix)
+        return _reopen, (self.link, self.prefix)
 
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
-        path = join(self._prefix, key)
+        path = join(self.prefix, key)
         reading = self._wire.read(path)
-        if reading is None or self._link.etags.passes(reading):
+        if reading is None or self.link.etags.passes(reading):
             return reading and reading[0]
-        return self._link.etags.settle(reading, lambda: self._wire.read(path), self._wire.where(path))
+        return self.link.etags.settle(reading, lambda: self._wire.read(path), self._wire.where(path))
 
     def get_range(self, key: str, start: int, nbytes: int) -> Buffer | None:
         """Return a part of a value, shorter where the value ends, None where the key is missing."""
         if not nbytes:
             return None if self.head(key) is None else b""
-        return self._wire.read_part(join(self._prefix, key), start, nbytes)
+        return self._wire.read_part(join(self.prefix, key), start, nbytes)
 
     def get_suffix(self, key: str, nbytes: int) -> Buffer | None:
         """Return the last bytes of a value, all of a shorter one, None where the key is missing."""
-        if nbytes and self._link.has_suffix_reads:
-            reading = self._wire.read(join(self._prefix, key), suffix=nbytes)
+        if nbytes and self.link.has_suffix_reads:
+            reading = self._wire.read(join(self.prefix, key), suffix=nbytes)
             return reading and reading[0]
         found = self.head(key)
         if found is None:
@@ -72,7 +72,7 @@ class ObjectKeys:
         """Return several parts of a value, neighbours by one request; raises NotFoundError without the key."""
         wanted = [(start, nbytes) for start, nbytes in ranges if nbytes]
         spans, places = coalesce(wanted)
-        path = join(self._prefix, key)
+        path = join(self.prefix, key)
         parts = self._wire.read_spans(path, spans)
         if parts is None:
             raise NotFoundError(f"{self._wire.where(path)} is missing")
@@ -84,18 +84,18 @@ class ObjectKeys:
 
     def head(self, key: str) -> KeyInfo | None:
         """Return what the store tells of a key, None where it is missing."""
-        found = self._wire.head(join(self._prefix, key))
+        found = self._wire.head(join(self.prefix, key))
         return None if found is None else _info(found, key)
 
     def put(self, key: str, data: Buffer) -> None:
         """Write a value with one request."""
-        self._wire.write(join(self._prefix, key), data, mode="overwrite")
+        self._wire.write(join(self.prefix, key), data, mode="overwrite")
 
     def create(self, key: str, data: Buffer) -> bool:
         """Write a value unless the key is there; return whether the value there is this one."""
         for attempt in itertools.count(1):
             try:
-                self._wire.write(join(self._prefix, key), data, mode="create")
+                self._wire.write(join(self.prefix, key), data, mode="create")
                 return True
             except ZarrmillError as error:
                 # The answer to our own write may have been lost, by us, or by the client that then asked again.
@@ -110,23 +110,23 @@ class ObjectKeys:
 
     def list(self, prefix: str = "") -> Iterator[KeyInfo]:
         """Yield every key below a folder."""
-        skip = len(self._prefix) + 1 if self._prefix else 0
-        for page in self._wire.pages(join(self._prefix, prefix)):
+        skip = len(self.prefix) + 1 if self.prefix else 0
+        for page in self._wire.pages(join(self.prefix, prefix)):
             yield from (_info(found, found["path"][skip:]) for found in page)
 
     def list_dir(self, prefix: str = "") -> Names:
         """Return the names of the folders and of the keys directly below a folder."""
-        return self._wire.folder(join(self._prefix, prefix))
+        return self._wire.folder(join(self.prefix, prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove keys, up to PAGE_KEYS with one request where the store can."""
-        paths = (join(self._prefix, key) for key in keys)
+        paths = (join(self.prefix, key) for key in keys)
         while page := list(itertools.islice(paths, PAGE_KEYS)):
             self._wire.remove(page)
 
     def below(self, prefix: str) -> ObjectKeys:
         """Return the same store with a deeper root."""
-        return ObjectKeys(self._link, prefix=join(self._prefix, prefix), counts=self.counts)
+        return ObjectKeys(self.link, prefix=join(self.prefix, prefix), counts=self.counts)
 
 
 def _filled(ranges: Sequence[tuple[int, int]]) -> Iterator[int]:
