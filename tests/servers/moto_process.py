@@ -1,18 +1,20 @@
 """moto's S3 in a process of its own, behind a front that keeps connections open.
 
-moto's own front closes every connection and holds its thread for another 10 ms, so that most of what a
-benchmark would see is connection set-up.
+moto's own front closes every connection, holds its thread for another 10 ms, and lists a folder per request to find
+out which service is meant. This one takes half the time per request.
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import traceback
+from collections.abc import Callable, Iterable
 from http.client import responses
 from typing import Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 from tests.servers.lifeline import announce, end_with_parent
@@ -72,12 +74,22 @@ class KeepAliveHandler(MotoRequestHandler):
         self.wfile.write(head if head_only else head + body)
 
 
+def make_application() -> Callable[..., Iterable[bytes]]:
+    """Return an application that is S3, and below `/moto-api` moto's own control."""
+    s3, control = create_backend_app("s3"), create_backend_app("moto_api")
+
+    def choose(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return (control if environ["PATH_INFO"].startswith("/moto-api") else s3)(environ, start_response)
+
+    return choose
+
+
 def main() -> None:
     """Serve until the parent is gone."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     end_with_parent()
-    application = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=KeepAliveHandler)
+    server = make_server("127.0.0.1", 0, make_application(), threaded=True, request_handler=KeepAliveHandler)
+    gc.freeze()
     announce(server.port)
     server.serve_forever()
 

@@ -23,7 +23,7 @@ STOP_TIMEOUT = 5.0
 class ServerProcess:
     """A Python module that runs as a server and announces its port, see lifeline.py."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, **environment: str) -> None:
         self.module = module
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self._process = subprocess.Popen(
@@ -32,7 +32,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(_get_paths())},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(_get_paths())} | environment,
         )
         try:
             self.port = self._await_port()

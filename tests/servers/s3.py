@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from tests.servers.process import ServerProcess
 
 ENDPOINT_VARIABLE = "ZARRMILL_TEST_S3_ENDPOINT"
+MOTO = {"MOTO_DISABLE_GLOBAL_CORS": "true", "MOTO_S3_DEFAULT_KEY_BUFFER_SIZE": str(1 << 30)}
+"""No headers for browsers, and values stay in memory: above 16 MB moto would put them into temporary files."""
 
 
 class S3Server:
@@ -23,7 +25,7 @@ class S3Server:
     def __init__(self, endpoint: str | None = None) -> None:
         """Use the endpoint given, or else the one in the environment, or else start moto."""
         given = endpoint or os.environ.get(ENDPOINT_VARIABLE)
-        self.process = None if given else ServerProcess("tests.servers.moto_process")
+        self.process = None if given else ServerProcess("tests.servers.moto_process", **MOTO)
         self.endpoint = given.rstrip("/") if given else self.process.endpoint
         self.is_moto = given is None
 
