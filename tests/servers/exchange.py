@@ -72,6 +72,11 @@ class Exchange:
     def resume_answer(self) -> None:
         """The client takes more."""
 
+    def render_answer(self, head: Head, *without: bytes, length: int | None = None) -> bytes:
+        """Return the head of the answer for the client, which may have asked for the end of the connection."""
+        rendered = head.render(*HOP_BY_HOP, *without, length=length)
+        return rendered[:-2] + b"Connection: close\r\n\r\n" if self.call.head.says_close() else rendered
+
     def answer(self, data: bytes) -> None:
         """Write a part of the answer."""
         self.client.transport.write(data)
@@ -162,7 +167,7 @@ class Relay(Exchange):
         """The head of the answer came."""
         self.request.status = int(head.start[1])
         self._close = body.ends_with_connection
-        self._untold = head.render(*HOP_BY_HOP)
+        self._untold = self.render_answer(head)
 
     def on_data(self, data: bytes) -> None:
         """A piece of the answer's body came: at least one, the first may be empty."""

@@ -10,6 +10,7 @@
 | delay | the request, later | the answer |
 | corrupt_request | one byte of the body flipped | the answer |
 | lose_answer | the request | a reset instead of the answer: the ambiguous write |
+| deny_answer | the request | 500 InternalError instead of the answer: the ambiguous write that clients try again |
 | reset_answer | the request | half of the body, then a reset |
 | truncate_answer | the request | a Content-Length, half of the body, the end of the connection |
 | stall_answer | the request | half of the body, then nothing, for good |
@@ -50,13 +51,19 @@ class Refusal(Exchange):
 
     def on_body_end(self) -> None:
         assert self.call.rule is not None
-        status, reason, code, message = REFUSALS[self.call.rule.fault]
-        body = render_error(code, message, f"/{self.request.bucket}/{self.request.key}")
-        self.request.status = status
-        self.request.bytes_out = 0 if self.method == "HEAD" else len(body)
-        head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.answer(head.encode() + (b"" if self.method == "HEAD" else body))
-        self.finish()
+        refuse(self, self.call.rule.fault)
+
+
+def refuse(exchange: Exchange, fault: str) -> None:
+    """End an exchange with an error as S3 says it."""
+    status, reason, code, message = REFUSALS[fault]
+    request = exchange.request
+    body = render_error(code, message, f"/{request.bucket}/{request.key}")
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+    told = b"" if exchange.method == "HEAD" else body
+    request.status, request.bytes_out = status, len(told)
+    exchange.answer(head.encode() + told)
+    exchange.finish()
 
 
 class Reset(Exchange):
@@ -133,6 +140,13 @@ class LoseAnswer(Relay):
         self.reset()
 
 
+class DenyAnswer(LoseAnswer):
+    """The request lands, and the client is told that it failed."""
+
+    def conclude(self) -> None:
+        refuse(self, "internal_error")
+
+
 class DamagedAnswer(Relay):
     """The whole answer is collected and passed on damaged."""
 
@@ -151,9 +165,9 @@ class DamagedAnswer(Relay):
         """Pass on the head as of a sound answer, and this body."""
         self.request.bytes_out = len(payload)
         if self.method == "HEAD":
-            head = self.head.render(*HOP_BY_HOP)
+            head = self.render_answer(self.head)
         else:
-            head = self.head.render(*HOP_BY_HOP, *FRAMING, length=len(self.payload))
+            head = self.render_answer(self.head, *FRAMING, length=len(self.payload))
         self.answer(head + payload)
 
     def tell_part(self) -> None:
@@ -198,6 +212,7 @@ RELAYS: dict[str, Callable[[Call, Pool], Relay]] = {
     "hold": Hold,
     "corrupt_request": CorruptRequest,
     "lose_answer": LoseAnswer,
+    "deny_answer": DenyAnswer,
     "reset_answer": ResetAnswer,
     "truncate_answer": TruncateAnswer,
     "stall_answer": StallAnswer,
@@ -208,7 +223,8 @@ ALONE: dict[str, Callable[[Call], Exchange]] = {
     "reset": Reset,
     "reset_request": ResetRequest,
     "hang": Hang,
-} | dict.fromkeys(REFUSALS, Refusal)
+    **dict.fromkeys(REFUSALS, Refusal),
+}
 """Faults that the proxy makes alone."""
 
 

@@ -52,9 +52,15 @@ class KeepAliveHandler(MotoRequestHandler):
 
     def _call(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
         started: list[Any] = []
+        pieces: list[bytes] = []
+
+        def start_response(*args: Any) -> Callable[[bytes], object]:
+            started.append(args)
+            return pieces.append
+
         try:
-            answer = self.server.app(environ, lambda *args: started.append(args))
-            body = b"".join(answer)
+            answer = self.server.app(environ, start_response)
+            body = b"".join([*pieces, *answer])
             if hasattr(answer, "close"):
                 answer.close()
         except Exception:  # noqa: BLE001  # moto raises on requests that no client of S3 makes

@@ -28,6 +28,7 @@ Fault = Literal[
     "corrupt_request",
     "corrupt_answer",
     "lose_answer",
+    "deny_answer",
     "hang",
     "hold",
     "delay",

@@ -26,8 +26,8 @@ class S3Server:
         """Use the endpoint given, or else the one in the environment, or else start moto."""
         given = endpoint or os.environ.get(ENDPOINT_VARIABLE)
         self.process = None if given else ServerProcess("tests.servers.moto_process", **MOTO)
-        self.endpoint = given.rstrip("/") if given else self.process.endpoint
-        self.is_moto = given is None
+        self.endpoint = self.process.endpoint if self.process else str(given).rstrip("/")
+        self.is_moto = self.process is not None
 
     @property
     def storage_options(self) -> dict[str, Any]:
@@ -86,8 +86,8 @@ class S3Server:
             connection.close()
 
     def _make_client(self) -> Any:
-        import boto3
-        from botocore.config import Config
+        import boto3  # type: ignore[import-untyped]
+        from botocore.config import Config  # type: ignore[import-untyped]
 
         options = self.storage_options
         return boto3.client(

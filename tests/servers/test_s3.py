@@ -51,6 +51,7 @@ def test_create_after_delete(store):
     assert bytes(store.get("claim").bytes()) == b"second"
 
 
+@pytest.mark.slow
 def test_listing_has_pages(store, proxy, s3_bucket):
     """More than 1000 keys come in more than one request, sorted, each once."""
     through = from_url(s3_bucket, **proxy.storage_options)

@@ -59,7 +59,6 @@ class Traffic:
         self.bytes_in = self.bytes_out = 0
         self.number = 0
         self.in_flight = self.peak_in_flight = 0
-        self.upstream_lost = 0
 
     def start(self, head: Head) -> Request:
         """Count a request that begins."""
