@@ -93,15 +93,19 @@ class Hang(Exchange):
 class Hold(Relay):
     """The request waits until it is released."""
 
+    released = False
     waits = False
 
     def begin(self) -> None:
-        self.waits = True
+        self.waits = not self.released
+        if self.released:
+            super().begin()
 
     def release(self) -> None:
-        """Go on."""
-        self.waits = False
-        super().begin()
+        """Go on, at once or after the latency."""
+        self.released = True
+        if self.waits:
+            self.begin()
 
 
 class CorruptRequest(Relay):

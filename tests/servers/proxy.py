@@ -50,7 +50,7 @@ class ProxyServer:
 
     def release(self) -> int:
         """Let all held requests go on, and return how many."""
-        held = [exchange for exchange in self._open.values() if isinstance(exchange, Hold) and exchange.waits]
+        held = [exchange for exchange in self._open.values() if isinstance(exchange, Hold) and not exchange.released]
         for exchange in held:
             exchange.release()
         return len(held)

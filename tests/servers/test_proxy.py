@@ -403,6 +403,46 @@ def test_hold_and_release(proxy, plain, direct):
     assert proxy.release() == 0
 
 
+def test_release_during_the_latency(proxy, plain, direct):
+    """A request is released also while it still waits for another reason."""
+    proxy.set_latency(0.3)
+    rule = proxy.add("hold")
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(plain.ask, "GET", "key")
+        proxy.await_hits(rule)
+        assert proxy.release() == 1
+        assert future.result(30) == (200, BODY)
+
+
+def test_counters_that_start_anew_leave_out_what_runs(proxy, plain, direct):
+    """A request from before is in flight, and counted nowhere else."""
+    rule = proxy.add("hold")
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(plain.ask, "GET", "key")
+        proxy.await_hits(rule)
+        proxy.reset_counts()
+        counts = proxy.get_counts()
+        assert (counts.total, counts.in_flight, counts.peak_in_flight) == (0, 1, 1)
+        proxy.release()
+        future.result(30)
+    proxy.await_quiet()
+
+    assert (proxy.get_counts().total, proxy.get_counts().bytes_out) == (0, 0)
+
+
+def test_a_torn_write_leaves_the_old_value(proxy, bucket, direct):
+    """A client that is killed in a PUT changes nothing."""
+    head = f"PUT /{bucket}/key HTTP/1.1\r\n{HEADERS}Content-Length: 2000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", proxy.process.port), timeout=30) as connection:
+        connection.sendall(head.encode() + b"x" * 1000)
+    while not proxy.get_requests():
+        pass
+    proxy.await_quiet()
+
+    assert direct.ask("GET", "key") == (200, BODY)
+    assert proxy.get_requests()[0].landed is False
+
+
 def test_delay(proxy, store):
     """Only the requests of the rule wait longer: a later one overtakes."""
     store.put("slow", b"")

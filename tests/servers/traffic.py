@@ -49,16 +49,24 @@ class Traffic:
 
     def __init__(self, log_length: int = LOG_LENGTH) -> None:
         self.log: deque[Request] = deque(maxlen=log_length)
+        self._open: dict[int, int] = {}
+        self._resets = 0
         self.reset()
 
     def reset(self) -> None:
-        """Forget all requests; those in flight are not counted any more."""
+        """Forget all requests; of those in flight it is only known that they are."""
         self.log.clear()
+        self._resets += 1
         self.started: Counter[str] = Counter()
         self.faults = 0
         self.bytes_in = self.bytes_out = 0
         self.number = 0
-        self.in_flight = self.peak_in_flight = 0
+        self.peak_in_flight = self.in_flight
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not over."""
+        return len(self._open)
 
     def start(self, head: Head) -> Request:
         """Count a request that begins."""
@@ -68,16 +76,16 @@ class Traffic:
         self.log.append(request)
         self.number += 1
         self.started[kind] += 1
-        self.in_flight += 1
+        self._open[id(request)] = self._resets
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         return request
 
     def end(self, request: Request) -> None:
         """Count what a request moved."""
         request.done = True
-        self.in_flight = max(0, self.in_flight - 1)
-        self.bytes_in += request.bytes_in
-        self.bytes_out += request.bytes_out
+        if self._open.pop(id(request)) == self._resets:
+            self.bytes_in += request.bytes_in
+            self.bytes_out += request.bytes_out
 
     def select(self, *, bucket: str, prefix: str) -> Iterator[Request]:
         """Yield the requests whose keys begin with a prefix, in the order in which they came."""
