@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 from http.client import responses
@@ -18,6 +19,9 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 from tests.servers.lifeline import announce, end_with_parent
+
+ONE_AT_A_TIME = threading.Lock()
+"""moto looks whether a key exists and then writes it: without a lock two conditional writes may both succeed."""
 
 
 class KeepAliveHandler(MotoRequestHandler):
@@ -59,10 +63,11 @@ class KeepAliveHandler(MotoRequestHandler):
             return pieces.append
 
         try:
-            answer = self.server.app(environ, start_response)
-            body = b"".join([*pieces, *answer])
-            if hasattr(answer, "close"):
-                answer.close()
+            with ONE_AT_A_TIME:
+                answer = self.server.app(environ, start_response)
+                body = b"".join([*pieces, *answer])
+                if hasattr(answer, "close"):
+                    answer.close()
         except Exception:  # noqa: BLE001  # moto raises on requests that no client of S3 makes
             return "500 Internal Server Error", [], traceback.format_exc().encode()
         return started[-1][0], started[-1][1], body

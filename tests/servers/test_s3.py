@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -40,6 +41,22 @@ def test_create_is_conditional(store):
         store.put("claim", b"second", mode="create")
 
     assert bytes(store.get("claim").bytes()) == b"first"
+
+
+def test_one_of_many_creates_wins(store):
+    """Of creates at the same time exactly one succeeds, and its value stays."""
+
+    def create(number):
+        try:
+            store.put("claim", f"{number}".encode(), mode="create")
+        except AlreadyExistsError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(16) as pool:
+        winners = [number for number in pool.map(create, range(64)) if number is not None]
+
+    assert [int(bytes(store.get("claim").bytes()))] == winners
 
 
 def test_create_after_delete(store):
