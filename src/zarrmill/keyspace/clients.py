@@ -17,7 +17,7 @@ from zarrmill.keyspace.etags import EtagCheck
 from zarrmill.keyspace.faults import Fault
 from zarrmill.keyspace.link import Link
 from zarrmill.keyspace.model import join
-from zarrmill.keyspace.options import Options, sort_options
+from zarrmill.keyspace.options import Options, flatten, sort_options
 from zarrmill.keyspace.urls import StoreUrl
 
 TIMEOUT = timedelta(seconds=300)
@@ -65,7 +65,7 @@ def open_link(url: StoreUrl, storage_options: Mapping[str, Any] | None = None) -
     if url.service == "memory":
         return _memory_link(url.root, url.bucket)
     # Another folder of the same bucket takes the same way.
-    return _again(replace(url, path=""), tuple(sorted((storage_options or {}).items())))
+    return _again(replace(url, path=""), tuple(sorted(flatten(storage_options or {}).items())))
 
 
 def _again(url: StoreUrl, given: Given) -> Link:
@@ -117,7 +117,7 @@ def _link(url: StoreUrl, given: Given, surroundings: object) -> Link:
 
 def _memory_link(root: str, name: str) -> Link:
     """Return the store of a name in the memory of this process, the same one every time."""
-    store = _module(root).MemoryStore
+    store = _stores().MemoryStore
     with _lock:
         client = _memory.setdefault(name, None) or store()
         _memory[name] = client
@@ -150,7 +150,7 @@ def _client(recipe: _Recipe, more: Mapping[str, Any], retries: dict[str, Any]) -
     arguments: dict[str, Any] = {"client_options": defaults | recipe.client, "retry_config": retries}
     if recipe.config:
         arguments["config"] = recipe.config
-    make = getattr(_module(recipe.root), _CLASSES[recipe.service])
+    make = getattr(_stores(), _CLASSES[recipe.service])
     if recipe.boto3_profile is not None:
         arguments["credential_provider"] = _boto3_credentials(recipe.boto3_profile, recipe.root)
     try:
@@ -169,11 +169,9 @@ def _retries(options: Options, timeout: timedelta) -> dict[str, Any]:
     }
 
 
-def _module(where: str) -> Any:
-    try:
-        import obstore.store
-    except ImportError as error:
-        raise InvalidInputError(f"{where}: URLs need obstore. Run `pip install 'zarrmill[cloud]'`.") from error
+def _stores() -> Any:
+    import obstore.store
+
     _start_runtime(obstore.store)
     return obstore.store
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from zarrmill.errors import NotFoundError, ZarrmillError
@@ -22,9 +23,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class ObjectKeys:
     """Keys of an object store below a folder of it."""
 
-    def __init__(self, link: Link, *, prefix: str = "", counts: RequestCounts | None = None) -> None:
+    def __init__(
+        self, link: Link, *, prefix: str = "", counts: RequestCounts | None = None, checked: bool = True
+    ) -> None:
         self.link = link
         self.prefix = prefix
+        self._checked = checked
         self.counts = counts or RequestCounts()
         self._wire = Wire(link, self.counts)
         self.location = join(link.location, prefix)
@@ -41,15 +45,16 @@ class ObjectKeys:
         return f"ObjectKeys({self.location!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.link, self.prefix)
+        return _reopen, (self.link, self.prefix, self._checked)
 
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
-        path = join(self.prefix, key)
-        reading = self._wire.read(path)
-        if reading is None or self.link.etags.passes(reading):
-            return reading and reading[0]
-        return self.link.etags.settle(reading, lambda: self._wire.read(path), self._wire.where(path))
+        path, etags = join(self.prefix, key), self.link.etags
+        read = partial(self._wire.read, path, with_etag=self._checked and etags.active)
+        reading = read()
+        if reading is None:
+            return None
+        return reading[0] if etags.passes(reading) else etags.settle(reading, read, self._wire.where(path))
 
     def get_range(self, key: str, start: int, nbytes: int) -> Buffer | None:
         """Return a part of a value, shorter where the value ends, None where the key is missing."""
@@ -126,7 +131,11 @@ class ObjectKeys:
 
     def below(self, prefix: str) -> ObjectKeys:
         """Return the same store with a deeper root."""
-        return ObjectKeys(self.link, prefix=join(self.prefix, prefix), counts=self.counts)
+        return ObjectKeys(self.link, prefix=join(self.prefix, prefix), counts=self.counts, checked=self._checked)
+
+    def unchecked(self) -> ObjectKeys:
+        """Return the same keys without the comparison of values with their ETags."""
+        return ObjectKeys(self.link, prefix=self.prefix, counts=self.counts, checked=False)
 
 
 def _filled(ranges: Sequence[tuple[int, int]]) -> Iterator[int]:
@@ -138,5 +147,5 @@ def _info(found: dict[str, Any], key: str) -> KeyInfo:
     return KeyInfo(key, found["size"], found["e_tag"], microseconds * 1000)
 
 
-def _reopen(link: Link, prefix: str) -> ObjectKeys:
-    return ObjectKeys(link, prefix=prefix)
+def _reopen(link: Link, prefix: str, checked: bool) -> ObjectKeys:
+    return ObjectKeys(link, prefix=prefix, checked=checked)

@@ -103,6 +103,7 @@ _CLIENT = (
 """Names of the options of every client that speaks HTTP."""
 _RETRY = ("max_retries", "retry_timeout", "init_backoff", "max_backoff")
 _OWN = ("verify_etag", "profile")
+_GROUPS = ("client_options", "retry_config", "config", "backoff")
 _OTHER_NAMES = {
     "anon": "skip_signature",
     "key": "access_key_id",
@@ -135,14 +136,15 @@ class Options:
 def sort_options(service: str, given: Mapping[str, Any] | None) -> Options:
     """Return the options of a service by the part that they belong to; raises InvalidInputError for unknown ones.
 
-    Durations are seconds, or have a unit: 5, "5", "5s", "250ms", "2min".
+    They may be grouped as obstore groups them: ``client_options``, ``retry_config``, ``config``, ``backoff``. Durations
+    are seconds, or have a unit: 5, "5", "5s", "250ms", "2min".
 
     >>> sort_options("s3", {"region": "eu-west-1", "timeout": "2min"}).client
     {'timeout': datetime.timedelta(seconds=120)}
     """
     found = Options()
     values: dict[str, Any] = {}
-    for name, value in (given or {}).items():
+    for name, value in flatten(given or {}).items():
         short = _short(service, name)
         if value is None:
             continue
@@ -161,6 +163,18 @@ def sort_options(service: str, given: Mapping[str, Any] | None) -> Options:
         values.get("profile"),
         is_true(values.get("verify_etag", True)),
     )
+
+
+def flatten(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without the groups that they are in.
+
+    >>> flatten({"region": "auto", "client_options": {"timeout": "5s"}})
+    {'region': 'auto', 'timeout': '5s'}
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        found |= flatten(value) if name in _GROUPS and isinstance(value, Mapping) else {name: value}
+    return found
 
 
 def is_true(value: Any) -> bool:

@@ -41,14 +41,14 @@ class Wire:
         """Return a path as people are shown it."""
         return join(self.link.location, path)
 
-    def read(self, path: str, *, suffix: int | None = None) -> Reading | None:
-        """Return a value, or its last bytes, with its ETag."""
+    def read(self, path: str, *, suffix: int | None = None, with_etag: bool = False) -> Reading | None:
+        """Return a value, or its last bytes, and its ETag where that is asked for, which takes time."""
         options = {} if suffix is None else {"options": {"range": {"suffix": suffix}}}
 
         def read() -> tuple[memoryview, str | None, int]:
             result = self._client.get(path, **options)
             # Nothing can be asked of a result whose bytes were taken.
-            etag, (start, end) = result.meta["e_tag"], result.range
+            etag, (start, end) = result.meta["e_tag"] if with_etag else None, result.range
             return memoryview(result.bytes()), etag, end - start
 
         try:
