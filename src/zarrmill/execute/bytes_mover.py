@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from zarrmill.codecs.bytes_codecs import Buffer, checked_payload, crc32c
 from zarrmill.errors import SourceFormatError
-from zarrmill.execute.opening import StoredArray, encoded_chunks, open_chunk_writer, open_reader
+from zarrmill.execute.opening import StoredArray, encoded_chunks, has_checksum, open_chunk_writer, open_reader
 from zarrmill.execute.readers import Tally
 from zarrmill.execute.writers import Encoded, Written
 from zarrmill.grid import Coord, Region
@@ -64,8 +63,3 @@ class BytesMover:
             ) from error
         copied = bytes(payload)
         return copied + crc32c(copied).to_bytes(4, "little") if self._gets_checksum else copied
-
-
-def has_checksum(array: StoredArray) -> bool:
-    """Tell whether the chunks of an array end in a CRC-32C."""
-    return bool(array.layout.codecs) and json.loads(array.layout.codecs[-1])["name"] == "crc32c"

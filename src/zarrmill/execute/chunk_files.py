@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,14 +54,27 @@ _LAST_BYTE = 2**63 - 1
 """Largest offset that a file can have; an index that was damaged may hold more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Chunks that are read together."""
+
+    coords: list[Coord]
+    """Their coordinates."""
+    read: Callable[[], list[Buffer | None]]
+    """Returns them as ``ReadChunks.read`` does."""
+
+
 class ReadChunks(Protocol):
     """Reads encoded (inner) chunks; any number of threads may use it at once."""
 
     def read(self, coords: Sequence[Coord]) -> list[Buffer | None]:
         """Return the encoded chunks, valid until the thread's next call, None for each that is missing."""
 
-    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+    def batches(self, region: Region, *, threads: int) -> Iterator[Batch]:
         """Yield the chunks that touch a region, in pieces of work that are read well together."""
+
+    def read_again(self, coord: Coord) -> Buffer | None:
+        """Return a chunk that did not decode as it comes a second time, None where that cannot help."""
 
     def key(self, coord: Coord) -> str:
         """Return the key in which a chunk lies, for messages."""
@@ -78,13 +92,18 @@ class _ThreadBuffer(threading.local):
         return self._view
 
 
+def batch_size(count: int, *, chunk_nbytes: int, threads: int) -> int:
+    """Return how many of ``count`` chunks make a piece of about RUN_BYTES, and enough pieces for every thread."""
+    return max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(count, 2 * threads)))
+
+
 def batch(grid: ChunkGrid, region: Region, *, chunk_nbytes: int, threads: int) -> Iterator[list[Coord]]:
     """Yield the chunks that touch a region, in C order: pieces of about RUN_BYTES, and enough of them for every thread.
 
     No list of all is ever made: of tiny chunks there may be so many that it would be larger than their values.
     """
-    coords, count = grid.coords(region), grid.box(region).size
-    size = max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(count, 2 * threads)))
+    coords = grid.coords(region)
+    size = batch_size(grid.box(region).size, chunk_nbytes=chunk_nbytes, threads=threads)
     while some := list(itertools.islice(coords, size)):
         yield some
 
@@ -114,6 +133,9 @@ class ChunkFiles:
             used += self._bound if chunk is not None else 0
         return chunks
 
+    def read_again(self, coord: Coord) -> None:
+        """Return None: a file is the same a second time."""
+
     def _read_one(self, path: str, view: memoryview) -> memoryview | None:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -132,9 +154,10 @@ class ChunkFiles:
         finally:
             os.close(fd)
 
-    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+    def batches(self, region: Region, *, threads: int) -> Iterator[Batch]:
         """Yield the chunks that touch a region in C order."""
-        return batch(self._grid, region, chunk_nbytes=self._chunk_nbytes, threads=threads)
+        for coords in batch(self._grid, region, chunk_nbytes=self._chunk_nbytes, threads=threads):
+            yield Batch(coords, partial(self.read, coords))
 
 
 class _OpenShard(threading.local):
@@ -200,6 +223,9 @@ class ShardFiles:
             used += end - start
         return chunks
 
+    def read_again(self, coord: Coord) -> None:
+        """Return None: a file is the same a second time."""
+
     def _checked(self, offset: int, nbytes: int) -> int:
         """Return the bytes of an inner chunk as the index has them; raises for more than there can be."""
         if offset == EMPTY:
@@ -216,12 +242,13 @@ class ShardFiles:
             error.filename = f"{self._root}/{self._keys.key(self._open.coord)}"
             raise
 
-    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+    def batches(self, region: Region, *, threads: int) -> Iterator[Batch]:
         """Yield the inner chunks that touch a region, shard by shard."""
         for shard in self._shards.coords(region):
             part = self._shards.region(shard).intersect(region)
             if part is not None:
-                yield from batch(self._grid, part, chunk_nbytes=self._chunk_nbytes, threads=threads)
+                for coords in batch(self._grid, part, chunk_nbytes=self._chunk_nbytes, threads=threads):
+                    yield Batch(coords, partial(self.read, coords))
 
     def _shard_of(self, coord: Coord) -> Coord:
         return tuple(i // n for i, n in zip(coord, self._per_shard, strict=True))

@@ -24,6 +24,7 @@ from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.execute.writers import WriteTiles, Written
 from zarrmill.grid import ChunkGrid, Region
 from zarrmill.plan.array_plan import ArrayPlan, Pass
+from zarrmill.plan.memory import FETCH_BYTES
 from zarrmill.plan.model import Advance, Block, BlockResult
 from zarrmill.plan.rechunk import ArrayBlock
 
@@ -179,11 +180,8 @@ class Copier:
             )
 
     def _compare_checksums(self, written: Written) -> None:
-        root = self._target.root
-        assert root is not None
-        prefix = f"{self._target.path}/"
         for key, checksum in (written.checksums or {}).items():
-            found = file_crc32c(root / key.removeprefix(prefix))
+            found = stored_crc32c(self._target, key.removeprefix(f"{self._target.path}/"))
             if found != checksum:
                 raise VerifyError(
                     f"{key}: the stored bytes have the checksum {found:08x}, those written had {checksum:08x}. "
@@ -196,10 +194,12 @@ def _advance_tile(advance: Advance, records: Records, region: Region, half: int)
     advance(nbytes // 2 if half == 0 else nbytes - nbytes // 2)
 
 
-def file_crc32c(path: Path) -> int:
-    """Return the CRC-32C of a file, read a mebibyte at a time."""
-    checksum = 0
-    with open(path, "rb", buffering=0) as file:
-        while data := file.read(2**20):
-            checksum = crc32c(data, checksum)
+def stored_crc32c(array: StoredArray, key: str) -> int:
+    """Return the CRC-32C of a stored key of an array, read some mebibytes at a time."""
+    checksum = start = 0
+    while data := array.keys.get_range(key, start, FETCH_BYTES):
+        checksum = crc32c(data, checksum)
+        start += len(data)
+        if len(data) < FETCH_BYTES:
+            break
     return checksum

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.chain import CodecChain
 from zarrmill.digest import ArrayDigest, Share
 from zarrmill.errors import SourceFormatError
-from zarrmill.execute.chunk_files import ReadChunks, batch
+from zarrmill.execute.chunk_files import Batch, ReadChunks, batch
 from zarrmill.execute.futures import collect
 from zarrmill.execute.records import Records
 from zarrmill.execute.stacks import as_box, run_axis, runs
@@ -101,9 +102,7 @@ class StoredReader:
             return self._each(region, partial(self._load_runs, region=region, tile=None), pool, threads)
         return self._each(region, partial(self._load, region=region, window=None), pool, threads)
 
-    def _each(
-        self, region: Region, load: Callable[[list[Coord]], Tally], pool: ThreadPoolExecutor, threads: int
-    ) -> Tally:
+    def _each(self, region: Region, load: Callable[[Batch], Tally], pool: ThreadPoolExecutor, threads: int) -> Tally:
         batches = self._chunks.batches(region, threads=threads)
         return sum_up(collect(pool, (partial(load, batch) for batch in batches)))
 
@@ -112,11 +111,11 @@ class StoredReader:
         rest = self._grid.domain.shape[len(region.start) :]
         return Region(region.start + (0,) * len(rest), region.stop + rest)
 
-    def _load(self, coords: list[Coord], *, region: Region, window: Window | None) -> Tally:
-        tally = Tally(chunks=len(coords))
+    def _load(self, batch: Batch, *, region: Region, window: Window | None) -> Tally:
+        tally = Tally(chunks=len(batch.coords))
         axes, digest = self._records.axes, self._digest
-        for coord in coords:
-            values = self._decode(coord, tally)
+        for coord, encoded in zip(batch.coords, self._encoded(batch), strict=True):
+            values = self._decode(coord, encoded, tally, out=self._own_chunk())
             if values is None:
                 if window is not None:
                     window.scatter(coord[:axes], self._fill_record)
@@ -129,13 +128,13 @@ class StoredReader:
                 tally.share += self._digested(coord, values, region, digest)
         return tally
 
-    def _load_runs(self, coords: list[Coord], *, region: Region, tile: TileBuffer | None) -> Tally:
+    def _load_runs(self, batch: Batch, *, region: Region, tile: TileBuffer | None) -> Tally:
         """Decode small chunks together, and move and digest those that lie side by side as one."""
         assert self._run_axis is not None
-        tally = Tally(chunks=len(coords))
-        stack, first = self._stack(len(coords)), 0
-        self._decode_many(coords, stack, tally)
-        for run in runs(coords, self._run_axis):
+        tally = Tally(chunks=len(batch.coords))
+        stack, first = self._stack(len(batch.coords)), 0
+        self._decode_many(batch.coords, self._encoded(batch), stack, tally)
+        for run in runs(batch.coords, self._run_axis):
             chunks = stack[first : first + len(run.coords)]
             first += len(run.coords)
             box = run.box(self._grid.chunks)
@@ -162,17 +161,32 @@ class StoredReader:
             self._scratch.stack = np.empty((count, *self._grid.chunks), dtype=self._chain.dtype)
         return self._scratch.stack[:count]
 
-    def _decode_many(self, coords: list[Coord], stack: NDArray[Any], tally: Tally) -> None:
-        """Decode chunks into a stack, the fill value for missing ones; an error names its chunk."""
+    def _encoded(self, batch: Batch) -> list[Buffer | None]:
+        """Return the encoded chunks of a batch; an error names its chunk."""
         try:
-            encoded = self._chunks.read(coords)
-            stored = [i for i, data in enumerate(encoded) if data is not None]
-            found = [data for data in encoded if data is not None]
+            return batch.read()
+        except SourceFormatError:
+            return [self._read_one(coord) for coord in batch.coords]
+
+    def _read_one(self, coord: Coord) -> Buffer | None:
+        try:
+            (encoded,) = self._chunks.read([coord])
+        except SourceFormatError as error:
+            raise self._broken(coord, error) from error
+        return None if encoded is None else bytes(encoded)
+
+    def _decode_many(
+        self, coords: list[Coord], encoded: list[Buffer | None], stack: NDArray[Any], tally: Tally
+    ) -> None:
+        """Decode chunks into a stack, the fill value for missing ones; an error names its chunk."""
+        stored = [i for i, data in enumerate(encoded) if data is not None]
+        found = [data for data in encoded if data is not None]
+        try:
             if found:
                 self._chain.decode_many(found, stack[: len(found)])
         except SourceFormatError:
-            for coord, chunk in zip(coords, stack, strict=True):
-                values = self._decode(coord, tally, out=chunk)
+            for coord, data, chunk in zip(coords, encoded, stack, strict=True):
+                values = self._decode(coord, data, tally, out=chunk)
                 if values is not chunk:
                     chunk[...] = self._fill if values is None else values
             return
@@ -180,18 +194,26 @@ class StoredReader:
         if len(found) < len(coords):
             _spread(stack, stored, self._fill)
 
-    def _decode(self, coord: Coord, tally: Tally, *, out: NDArray[Any] | None = None) -> NDArray[Any] | None:
+    def _decode(self, coord: Coord, encoded: Buffer | None, tally: Tally, *, out: NDArray[Any]) -> NDArray[Any] | None:
+        if encoded is None:
+            return None
+        tally.nbytes += len(encoded)
         try:
-            (encoded,) = self._chunks.read([coord])
-            if encoded is None:
-                return None
-            tally.nbytes += len(encoded)
-            return self._chain.decode(encoded, self._own_chunk() if out is None else out)
+            return self._chain.decode(encoded, out)
         except SourceFormatError as error:
-            raise SourceFormatError(
-                f"{self._name}: chunk {self._chunks.key(coord)} cannot be decoded: {error}. "
-                f"Restore it from a copy, or remove it to have it read as missing."
-            ) from error
+            again = self._chunks.read_again(coord)
+            if again is None:
+                raise self._broken(coord, error) from error
+        try:
+            return self._chain.decode(again, out)
+        except SourceFormatError as error:
+            raise self._broken(coord, error) from error
+
+    def _broken(self, coord: Coord, error: SourceFormatError) -> SourceFormatError:
+        return SourceFormatError(
+            f"{self._name}: chunk {self._chunks.key(coord)} cannot be decoded: {error}. "
+            f"Restore it from a copy, or remove it to have it read as missing."
+        )
 
     def _own_chunk(self) -> NDArray[Any]:
         if self._scratch.chunk is None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from zarrmill.execute.tiles import Arena
+from zarrmill.plan.memory import MOST_REQUESTS
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -61,6 +62,7 @@ class Workshop:
         self._pools: dict[int, ThreadPoolExecutor] = {}
         self._arenas: dict[int, Arena] = {}
         self._background: ThreadPoolExecutor | None = None
+        self._requests: ThreadPoolExecutor | None = None
 
     def pool(self, threads: int) -> ThreadPoolExecutor:
         """Return the threads that decode and encode."""
@@ -73,6 +75,12 @@ class Workshop:
         if self._background is None:
             self._background = ThreadPoolExecutor(1, thread_name_prefix="zarrmill-next")
         return self._background
+
+    def requests(self) -> ThreadPoolExecutor:
+        """Return the threads that wait for stores; those that are not needed are never started."""
+        if self._requests is None:
+            self._requests = ThreadPoolExecutor(MOST_REQUESTS, thread_name_prefix="zarrmill-request")
+        return self._requests
 
     def arena(self, slot: int, nbytes: int) -> Arena:
         """Return the memory of a tile; it stays until a larger one is asked for."""
@@ -98,18 +106,19 @@ class Workshop:
         """End the threads and release the memory."""
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
-        if self._background is not None:
-            self._background.shutdown(cancel_futures=True)
+        for threads in (self._background, self._requests):
+            if threads is not None:
+                threads.shutdown(cancel_futures=True)
         self._pools.clear()
         self._arenas.clear()
-        self._background = None
+        self._background = self._requests = None
         self.meter = None
 
     def forget(self) -> None:
         """Start anew in a forked process, which has none of the threads, and maybe a lock that nobody will release."""
         self.lock = threading.Lock()
         self.meter = None
-        self._pools, self._arenas, self._background = {}, {}, None
+        self._pools, self._arenas, self._background, self._requests = {}, {}, None, None
 
 
 WORKSHOP = Workshop()

@@ -11,7 +11,7 @@ from zarrmill.grid import Region, Shape, round_up
 from zarrmill.layout import ArrayLayout
 from zarrmill.plan.array_plan import ArrayPlan, End, Pass, Route, count_open, group_tiles
 from zarrmill.plan.cost import RATES, pass_seconds, scratch_seconds
-from zarrmill.plan.memory import PAGE, SCRATCH_SIDE, Side, move_side, pass_mem, read_side, write_side
+from zarrmill.plan.memory import PAGE, SCRATCH_SIDE, Remote, Side, move_side, pass_mem, read_side, write_side
 from zarrmill.plan.tiles import Candidate, Chain, chains, one_pass_candidates
 from zarrmill.units import format_bytes
 
@@ -55,6 +55,8 @@ class Job:
     """How chunks are written."""
     verify: bool = True
     """Whether what was written is read back and decoded."""
+    remote: Remote = Remote()
+    """Which ends are reached by requests to a store."""
 
     @property
     def unit(self) -> Shape:
@@ -64,12 +66,14 @@ class Job:
 
     def read_side(self) -> Side:
         """Return what reading takes."""
-        return read_side(self.source, native=self.read_route != "zarr")
+        return read_side(self.source, native=self.read_route != "zarr", remote=self.remote.source)
 
     def write_side(self, *, open_shards: int) -> Side:
         """Return what writing takes."""
         native = self.write_route != "zarr"
-        return write_side(self.target, native=native, verify=self.verify, open_shards=open_shards)
+        return write_side(
+            self.target, native=native, verify=self.verify, open_shards=open_shards, remote=self.remote.target
+        )
 
 
 def plan_array(job: Job, limits: Limits) -> ArrayPlan:
@@ -221,7 +225,7 @@ def _chain_seconds(chain: Chain, job: Job, *, threads: int, domains: int) -> flo
 
 def _bytes_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
     """Yield the plan that moves encoded chunks: tiles are whole write chunks, and nothing is held but runs."""
-    side = move_side(job.source, job.target, verify=job.verify)
+    side = move_side(job.source, job.target, verify=job.verify, remote=job.remote)
     mem = pass_mem(0, buffers=1, threads=threads, read=side, write=side)
     if mem <= limits.max_mem:
         tile = job.target.write_chunk

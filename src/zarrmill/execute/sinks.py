@@ -1,0 +1,192 @@
+"""Where the bytes of a key go as they are made: a file, or memory that is sent to a store in one piece."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Protocol
+
+from zarrmill.codecs.bytes_codecs import Buffer
+from zarrmill.execute.chunk_files import write_fully
+from zarrmill.execute.workshop import WORKSHOP
+from zarrmill.keyspace import KeySpace
+from zarrmill.plan.memory import puts_at_once
+
+
+class Sink(Protocol):
+    """One key while it is written, from one thread at a time."""
+
+    def write(self, parts: list[Buffer]) -> int:
+        """Append buffers; return their bytes."""
+
+    def close(self) -> None:
+        """Complete the key."""
+
+    def abandon(self) -> None:
+        """Release what an unfinished key holds."""
+
+
+class Sinks(Protocol):
+    """The keys below an array that a block writes; any number of threads may use it at once."""
+
+    def open(self, key: str) -> Sink:
+        """Begin a new key, in the place of whatever is there."""
+
+    def remove(self, key: str) -> None:
+        """See that there is no such key, though an earlier attempt may have written it."""
+
+    def flush(self) -> None:
+        """Return when every key that was closed is stored."""
+
+    def abandon(self) -> None:
+        """Forget keys that are on their way."""
+
+
+class FileSinks:
+    """Keys as files below a folder; the folders between are made once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self._made: set[str] = set()
+
+    def open(self, key: str) -> FileSink:
+        """Begin a new empty file."""
+        parent = key.rpartition("/")[0]
+        if parent not in self._made:
+            os.makedirs(f"{self._root}/{parent}", exist_ok=True)
+            self._made.add(parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        return FileSink(os.open(f"{self._root}/{key}", flags, 0o666))
+
+    def remove(self, key: str) -> None:
+        """Remove what an earlier attempt may have left."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._root}/{key}")
+
+    def flush(self) -> None:
+        """Do nothing: what was written is with the system."""
+
+    def abandon(self) -> None:
+        """Do nothing: what was written is written again."""
+
+
+class FileSink:
+    """A file while it is written."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, parts: list[Buffer]) -> int:
+        """Append buffers; return their bytes."""
+        return write_fully(self._fd, parts)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        os.close(self._fd)
+
+
+class StoreSinks:
+    """Keys of a store: each is gathered in memory and sent by one request, while the next ones are made.
+
+    A failed request shows at the next key, or when all are waited for.
+    """
+
+    def __init__(self, keys: KeySpace, *, bound: int) -> None:
+        self._keys = keys
+        self._bound = bound
+        self._slots = threading.BoundedSemaphore(puts_at_once(bound))
+        self._lock = threading.Lock()
+        self._waiting: set[Future[Any]] = set()
+        self._error: BaseException | None = None
+
+    def open(self, key: str) -> StoreSink:
+        """Begin a new value."""
+        return StoreSink(self._bound, lambda data, done: self._send(key, data, done))
+
+    def remove(self, key: str) -> None:
+        """Do nothing: a block writes the same keys at every attempt, and a request for each empty chunk is dear."""
+
+    def _send(self, key: str, data: Buffer, done: Callable[[], None]) -> None:
+        self._slots.acquire()
+        self._raise()
+        future = WORKSHOP.requests().submit(self._keys.put, key, data)
+        with self._lock:
+            self._waiting.add(future)
+        future.add_done_callback(lambda future: self._sent(future, done))
+
+    def _sent(self, future: Future[Any], done: Callable[[], None]) -> None:
+        with self._lock:
+            self._waiting.discard(future)
+            if not future.cancelled() and future.exception() is not None:
+                self._error = self._error or future.exception()
+        done()
+        self._slots.release()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def flush(self) -> None:
+        """Wait for all requests; raise what the first that failed has raised."""
+        self._wait()
+        self._raise()
+
+    def abandon(self) -> None:
+        """Cancel requests that have not begun and wait for the others, whatever comes of them."""
+        with self._lock:
+            waiting = list(self._waiting)
+        for future in waiting:
+            future.cancel()
+        self._wait()
+        self._error = None
+
+    def _wait(self) -> None:
+        """Wait until no request holds a slot: by then its memory is free as well."""
+        count = puts_at_once(self._bound)
+        for _ in range(count):
+            self._slots.acquire()
+        for _ in range(count):
+            self._slots.release()
+
+
+class StoreSink:
+    """A value while it is made: in memory that is the system's again once it is sent."""
+
+    def __init__(self, bound: int, send: Callable[[Buffer, Callable[[], None]], None]) -> None:
+        self._map = mmap.mmap(-1, max(1, bound), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._send = send
+        self._end = 0
+
+    def write(self, parts: list[Buffer]) -> int:
+        """Append buffers; return their bytes."""
+        start = self._end
+        for part in parts:
+            self._map[self._end : self._end + len(part)] = part
+            self._end += len(part)
+        return self._end - start
+
+    def close(self) -> None:
+        """Send the value."""
+        view = memoryview(self._map)[: self._end]
+
+        def done() -> None:
+            # Whoever sent it may still hold a view for a moment: then the memory goes with that.
+            with contextlib.suppress(BufferError):
+                view.release()
+                self._map.close()
+
+        self._send(view, done)
+
+    def abandon(self) -> None:
+        """Give the memory back."""
+        with contextlib.suppress(BufferError):
+            self._map.close()
