@@ -17,7 +17,7 @@ from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.shard import EMPTY, Index, IndexFormat
 from zarrmill.errors import SourceFormatError
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape, ceil_div
-from zarrmill.plan.memory import RUN_BYTES, encoded_bound
+from zarrmill.plan.memory import RUN_BYTES, RUN_CHUNKS, encoded_bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def batch(grid: ChunkGrid, region: Region, *, chunk_nbytes: int, threads: int) -
     No list of all is ever made: of tiny chunks there may be so many that it would be larger than their values.
     """
     coords, count = grid.coords(region), grid.box(region).size
-    size = max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(count, 2 * threads)))
+    size = max(1, min(RUN_BYTES // max(1, chunk_nbytes), RUN_CHUNKS, ceil_div(count, 2 * threads)))
     while some := list(itertools.islice(coords, size)):
         yield some
 
