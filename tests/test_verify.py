@@ -14,6 +14,7 @@ import zarr
 from zarrmill import differences
 from zarrmill.errors import MemoryLimitError, NotFoundError, SourceFormatError
 from zarrmill.execute.chunk_files import ChunkFiles, ShardFiles
+from zarrmill.plan import memory
 from zarrmill.progress import BlockAdvanced, RunStarted, StepStarted
 from zarrmill.verify import MOST_REGIONS, Problem, VerifyReport, verify
 
@@ -160,9 +161,9 @@ def reads(monkeypatch):
     found = []
     for kind in (ChunkFiles, ShardFiles):
 
-        def read(self, coord, plain=kind.read):
-            found.append(coord)
-            return plain(self, coord)
+        def read(self, coords, plain=kind.read):
+            found.extend(coords)
+            return plain(self, coords)
 
         monkeypatch.setattr(kind, "read", read)
     return found
@@ -197,7 +198,10 @@ def test_a_search_goes_on_in_smaller_boxes(tmp_path, monkeypatch):
     places = [(0, 0, 0), (3, 7, 9), (11, 19, 14)]
     for place in places:
         other[place] = 99
-    found = verify(tmp_path / "a", tmp_path / "b", max_mem=differences.SLACK + 4 * 4096 + 2 * 12000)
+    # Pieces of work that are large beside these boxes would leave no room for them.
+    monkeypatch.setattr(memory, "RUN_BYTES", 1024)
+    monkeypatch.setattr(memory, "RUN_CHUNKS", 2)
+    found = verify(tmp_path / "a", tmp_path / "b", max_mem=differences.SLACK + 4 * 4096 + 4 * 12000)
     assert sorted(p.index for p in found.problems) == places
 
 

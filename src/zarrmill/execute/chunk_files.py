@@ -18,7 +18,7 @@ from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.shard import EMPTY, Index, IndexFormat
 from zarrmill.errors import SourceFormatError
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape, ceil_div
-from zarrmill.plan.memory import RUN_BYTES, encoded_bound
+from zarrmill.plan.memory import RUN_BYTES, RUN_CHUNKS, encoded_bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _ThreadBuffer(threading.local):
 
 def batch_size(count: int, *, chunk_nbytes: int, threads: int) -> int:
     """Return how many of ``count`` chunks make a piece of about RUN_BYTES, and enough pieces for every thread."""
-    return max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(count, 2 * threads)))
+    return max(1, min(RUN_BYTES // max(1, chunk_nbytes), RUN_CHUNKS, ceil_div(count, 2 * threads)))
 
 
 def batch(grid: ChunkGrid, region: Region, *, chunk_nbytes: int, threads: int) -> Iterator[list[Coord]]:

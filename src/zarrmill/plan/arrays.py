@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from zarrmill.errors import MemoryLimitError
 from zarrmill.grid import Region, Shape, round_up
@@ -55,7 +55,7 @@ class Job:
     """How chunks are written."""
     verify: bool = True
     """Whether what was written is read back and decoded."""
-    remote: Remote = Remote()
+    remote: Remote = field(default_factory=Remote)
     """Which ends are reached by requests to a store."""
 
     @property

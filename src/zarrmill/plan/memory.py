@@ -10,8 +10,10 @@ from zarrmill.layout import ArrayLayout
 
 SLACK = 28 * 2**20
 """Bytes for what is not counted by the byte: thread stacks, the allocator's unused pages, Python's own values."""
-RUN_BYTES = 2**20
+RUN_BYTES = 2**19
 """Decoded bytes of small chunks that a thread handles as one piece of work: long enough to hide its cost."""
+RUN_CHUNKS = 256
+"""Chunks of such a piece at the most, because each has memory that does not depend on its size."""
 GROWING = frozenset({"gzip", "zlib", "bz2", "lzma"})
 """Codecs that decode into memory which grows as they go, so that an old and a new copy are there at once."""
 REQUEST_BYTES = 16 * 2**20
@@ -120,7 +122,7 @@ def _decoding(layout: ArrayLayout) -> int:
     """Return what a thread holds that decodes: of small chunks a run, encoded, as the codec makes it, and as a box."""
     chunk = layout.chunk_nbytes
     if moved_in_runs(chunk):
-        return encoded_bound(RUN_BYTES) + RUN_BYTES // max(1, chunk) * 512 + (3 + temporaries(layout)) * RUN_BYTES
+        return encoded_bound(RUN_BYTES) + RUN_CHUNKS * 512 + (3 + temporaries(layout)) * RUN_BYTES
     return encoded_bound(chunk) + (1 + temporaries(layout)) * chunk
 
 
