@@ -6,17 +6,16 @@ from pathlib import Path
 
 from zarrmill.changes import find_changed
 from zarrmill.digests import store_digest
-from zarrmill.draft import Draft
 from zarrmill.errors import PublishError, SourceChangedError, VerifyError
 from zarrmill.execute.account import ArrayAccount, accounts
-from zarrmill.journal import Journal
 from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, array_digest
 from zarrmill.progress import Progress, StepStarted
-from zarrmill.publish import publish, stored_terms
+from zarrmill.publish import stored_terms
 from zarrmill.report import ArrayReport, RechunkReport
 from zarrmill.resume import lost_blocks
+from zarrmill.target import RunJournal, Target
 
 
 def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
@@ -33,10 +32,10 @@ def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
 class Finish:
     """The end of one run."""
 
-    def __init__(self, plan: RechunkPlan, prepared: Prepared, draft: Draft, journal: Journal) -> None:
+    def __init__(self, plan: RechunkPlan, prepared: Prepared, target: Target, journal: RunJournal) -> None:
         self._plan = plan
         self._prepared = prepared
-        self._draft = draft
+        self._target = target
         self._journal = journal
         self._accounts = accounts(journal)
         self._digests: dict[str, str] = {}
@@ -58,12 +57,13 @@ class Finish:
 
     def _check_complete(self, array: ArrayPlan) -> None:
         expected = self._account(array).terms
-        if stored_terms(self._draft.data / array.path, array.path) == expected:
+        if stored_terms(self._target.listing(array.path), array.path) == expected:
             return
-        lost = lost_blocks(array, self._journal, data=self._draft.data, document=self._prepared.documents[array.path])
+        document, sizes = self._prepared.documents[array.path], self._target.sizes(array.path)
+        lost = lost_blocks(array, self._journal, sizes=sizes, document=document)
         self._journal.forget(lost)
         raise PublishError(
-            f"{array.path or 'array'}: keys of {len(lost)} blocks are no longer in the draft {self._draft.folder} "
+            f"{array.path or 'array'}: keys of {len(lost)} blocks are no longer in the draft {self._target.place} "
             f"as they were written ({', '.join(lost[:3])}). The same command writes those again."
         )
 
@@ -78,11 +78,11 @@ class Finish:
             )
         self._digests[array.path] = read
 
-    def publish(self, *, sync: bool, overwrite: bool, scratch: Path, progress: Progress) -> tuple[str, ...]:
+    def publish(self, *, sync: bool, scratch: Path, progress: Progress) -> tuple[str, ...]:
         """Make the draft visible; return what could not be removed."""
         progress(StepStarted("publish"))
         documents = {path: text.encode() for path, text in self._plan.documents}
-        return publish(self._draft, documents, sync=sync, overwrite=overwrite, scratch=scratch)
+        return self._target.publish(documents, sync=sync, scratch=scratch)
 
     def report(self, *, seconds: float, resumed_blocks: int, leftovers: tuple[str, ...]) -> RechunkReport:
         """Return what the run did."""

@@ -26,8 +26,9 @@ from zarrmill.metadata import (
 )
 from zarrmill.plan.array_plan import ArrayPlan, Route
 from zarrmill.plan.arrays import Job, Limits, plan_array
+from zarrmill.plan.memory import Remote
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.store import OpenedStore, open_store
+from zarrmill.store import OpenedStore
 
 VERIFY = ("full", "written", "none")
 """Ways to verify, the most thorough first."""
@@ -81,11 +82,14 @@ class Prepared:
         return {"location": self.source.location, "metadata": json.loads(json.dumps(nodes, default=str))}
 
 
-def prepare(source: Any, request: Request) -> Prepared:
-    """Open a source and settle what its arrays become. Raises InvalidInputError, NotFoundError, SourceFormatError."""
+def prepare(opened: OpenedStore, request: Request, *, remote_target: bool = False) -> Prepared:
+    """Settle what the arrays of a source become. Raises InvalidInputError, NotFoundError, SourceFormatError.
+
+    ``remote_target`` tells whether requests to a store write the target, which take memory.
+    """
     if request.verify not in VERIFY:
         raise InvalidInputError(f"verify {request.verify!r} is not known. Use one of {', '.join(VERIFY)}.")
-    opened = open_store(source)
+    remote = Remote(source=opened.local is None, target=remote_target)
     whole = read_hierarchy(opened)
     hierarchy = _selected(whole, request.arrays)
     stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
@@ -100,6 +104,7 @@ def prepare(source: Any, request: Request) -> Prepared:
             documents[path] = group_document(node)
             continue
         documents[path], jobs[path], more = _settle(node, stored[path], request, explicit=whole.is_array)
+        jobs[path] = replace(jobs[path], remote=remote)
         notes += [f"{path or 'array'}: {note}" for note in (*node.notes, *more)]
     return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes))
 

@@ -86,6 +86,28 @@ def open_store(
     return _opened(keys, read_only=read_only)
 
 
+def options_for(end: str, options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the options of one end of a run ("source" or "target"), where those of both are given apart.
+
+    >>> options_for("source", {"source": {"region": "x"}, "timeout": "9s"}), options_for("target", {"timeout": "9s"})
+    ({'timeout': '9s', 'region': 'x'}, {'timeout': '9s'})
+    """
+    if options is None:
+        return None
+    shared = {key: value for key, value in options.items() if key not in ("source", "target")}
+    return {**shared, **options.get(end, {})}
+
+
+def open_new(location: Location, *, storage_options: Mapping[str, Any] | None = None) -> OpenedStore:
+    """Return a store to write to, where there may be nothing yet: at a URL, or behind something of zarr's."""
+    if isinstance(location, OpenedStore | zarr.Array | zarr.Group | StorePath | Store):
+        return open_store(location, read_only=False)
+    keys = _url_keys(os.fspath(location), storage_options)
+    if keys.read_only:
+        raise InvalidInputError(f"{keys.location} can only be read. Give another target.")
+    return _opened(keys, read_only=False)
+
+
 def open_keys(location: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> KeySpace:
     """Return the keys at a path or URL where there may be nothing yet, for a target. Nothing is asked or made."""
     text = os.fspath(location)

@@ -1,0 +1,172 @@
+"""A draft in a store: its chunks lie where readers will find them, but nothing opens, because no metadata is there yet.
+
+TARGET/.zarrmill/claim.json    whose draft it is; created only where there is none
+/journal/…     the finished blocks
+/scratch.json  where this run's intermediates lie, on the host that runs it
+/cleared       an overwritten target is gone
+TARGET/flux/c/0/0 …            the target's chunks
+TARGET/zarr.json               the last key of all; then .zarrmill goes
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from zarrmill.draft import FORMAT, Claim
+from zarrmill.errors import AlreadyExistsError, ResumeError, SourceFormatError
+from zarrmill.keyspace import KeySpace
+
+FOLDER = ".zarrmill"
+CLAIM = f"{FOLDER}/claim.json"
+JOURNAL = f"{FOLDER}/journal"
+SCRATCH_RECORD = f"{FOLDER}/scratch.json"
+CLEARED = f"{FOLDER}/cleared"
+ROOT_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zmetadata", ".zattrs")
+"""Keys that make the root a node, or tell of it: the first to go when a store is replaced."""
+
+
+class StoreDraft:
+    """The draft of a target in a store."""
+
+    def __init__(self, keys: KeySpace) -> None:
+        self.keys = keys
+
+    @property
+    def location(self) -> str:
+        """The target."""
+        return self.keys.location
+
+    def exists(self) -> bool:
+        """Tell whether there is a draft, or what one has left."""
+        return self.keys.head(CLAIM) is not None
+
+    def is_published(self) -> bool:
+        """Tell whether there is a node at the target."""
+        return any(name in ROOT_METADATA[:3] for name in self.keys.list_dir()[1])
+
+    def check_free(self, *, overwrite: bool) -> None:
+        """Raise AlreadyExistsError where something that is no draft lies at the target."""
+        folders, names = self.keys.list_dir()
+        there = [name for name in (*names, *folders) if name != FOLDER]
+        published = any(name in ROOT_METADATA[:3] for name in names)
+        if overwrite or not there or (not published and FOLDER in folders):
+            return
+        what = "exists" if published else f"holds keys already ({', '.join(sorted(there)[:3])})"
+        raise AlreadyExistsError(f"{self.location} {what}. Choose another target, or say overwrite (--overwrite).")
+
+    def read_claim(self) -> tuple[Claim, int] | None:
+        """Return the claim and when it was made (nanoseconds of the claiming host's clock), None without one."""
+        data = self.keys.get(CLAIM)
+        if data is None:
+            return None
+        try:
+            found = json.loads(bytes(data))
+            return Claim(found["plan"], found["source"]), int(found["time_ns"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise SourceFormatError(
+                f"{self.location}/{CLAIM} is no claim of this version. Remove the draft (zarrmill discard)."
+            ) from error
+
+    def claim(self, claim: Claim, *, resume: bool, overwrite: bool) -> tuple[bool, int]:
+        """Take the target for a run; return whether it continues an earlier one, and when that was claimed.
+
+        Nothing else is written before. Raises ResumeError when another request holds the target and ``resume`` is set.
+        """
+        now = time.time_ns()
+        text = {"format": FORMAT, "token": uuid.uuid4().hex, "time_ns": now, "plan": claim.plan, "source": claim.source}
+        data = json.dumps(text).encode()
+        if self.keys.create(CLAIM, data):
+            self._begin(overwrite)
+            return False, now
+        found = self.read_claim()
+        if found is not None and resume:
+            changes = found[0].differences(claim)
+            if changes:
+                raise ResumeError(
+                    f"{self.location} is held by a run of another request: {'; '.join(changes[:5])}. Repeat that "
+                    f"request, or remove its draft (zarrmill discard {self.location}), or start again (--no-resume)."
+                )
+            if overwrite and self.keys.head(CLEARED) is None:
+                self._clear()
+            return True, found[1]
+        self.remove()
+        if not self.keys.create(CLAIM, data):
+            raise ResumeError(f"another run has just claimed {self.location}. Wait for it to end, or stop it.")
+        self._begin(overwrite)
+        return False, now
+
+    def _begin(self, overwrite: bool) -> None:
+        """Remove what runs without a claim may have left, and an old target."""
+        self.keys.delete(info.key for info in self.keys.list(FOLDER) if info.key != CLAIM)
+        if overwrite:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Remove an old target, the keys that make it a node first: from then on nothing opens."""
+        self.keys.delete(name for name in ROOT_METADATA if name in self.keys.list_dir()[1])
+        self.keys.delete(self._all_but_draft())
+        self.keys.put(CLEARED, b"")
+
+    def _all_but_draft(self) -> Iterator[str]:
+        return (info.key for info in self.keys.list() if not info.key.startswith(f"{FOLDER}/"))
+
+    def note_scratch(self, folder: str) -> None:
+        """Note where the intermediates lie, for those who clean up on this host."""
+        self.keys.put(SCRATCH_RECORD, json.dumps([folder]).encode())
+
+    def scratch_folders(self) -> list[str]:
+        """Return the noted folders of intermediates."""
+        data = self.keys.get(SCRATCH_RECORD)
+        noted = [] if data is None else json.loads(bytes(data))
+        return [name for name in noted if isinstance(name, str)]
+
+    def sizes(self, path: str) -> Callable[[str], int | None]:
+        """Return the size of each key of an array, as one listing shows them."""
+        array = self.keys.below(path) if path else self.keys
+        found = {info.key: self._size(array, info.key, info.nbytes) for info in array.list()}
+        return found.get
+
+    def listing(self, path: str) -> Iterator[tuple[str, int]]:
+        """Yield the keys of an array with their sizes."""
+        array = self.keys.below(path) if path else self.keys
+        for info in array.list():
+            if not info.key.startswith(f"{FOLDER}/"):
+                yield info.key, self._size(array, info.key, info.nbytes)
+
+    @staticmethod
+    def _size(array: KeySpace, key: str, nbytes: int | None) -> int:
+        """Return the size that a listing has, or ask for it where listings have none."""
+        if nbytes is not None:
+            return nbytes
+        found = array.head(key)
+        return (found.nbytes or 0) if found is not None else 0
+
+    def tidy(self) -> None:
+        """Remove what belongs to the draft alone, the claim last."""
+        self.keys.delete(info.key for info in self.keys.list(FOLDER) if info.key != CLAIM)
+        self.keys.delete([CLAIM])
+
+    def remove(self) -> int:
+        """Remove the draft, its chunks too unless something is published; return the bytes that it took."""
+        published, nbytes = self.is_published(), 0
+        doomed: list[str] = []
+        for info in self.keys.list(FOLDER if published else ""):
+            nbytes += info.nbytes or 0
+            if info.key != CLAIM:
+                doomed.append(info.key)
+        self.keys.delete(doomed)
+        self.keys.delete([CLAIM])
+        return nbytes
+
+
+def document_of(data: Any) -> dict[str, Any] | None:
+    """Return the JSON object of a value, None for anything else."""
+    try:
+        document = json.loads(bytes(data))
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

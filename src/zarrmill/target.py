@@ -1,0 +1,291 @@
+"""Where a run writes: a draft on the local disk that is renamed, or one in a store whose root metadata comes last."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from zarrmill.draft import Claim, Draft, remove_tree, tree_nbytes
+from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
+from zarrmill.journal import Journal
+from zarrmill.key_journal import KeyJournal
+from zarrmill.keyspace import KeySpace
+from zarrmill.plan.model import BlockResult
+from zarrmill.publish import METADATA, list_member, listing, publish
+from zarrmill.store import OpenedStore, is_local, local_path, open_keys, open_new, open_store
+from zarrmill.store_draft import JOURNAL, StoreDraft, document_of
+from zarrmill.units import format_bytes
+
+STORE_SCRATCH = Path("/var/tmp")
+"""Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
+
+
+class RunJournal(Protocol):
+    """Finished blocks of this run and those before it."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, block: str) -> bool: ...
+    def __iter__(self) -> Iterator[BlockResult]: ...
+
+    def get(self, block: str) -> BlockResult | None:
+        """Return the result of a block, None when it is not finished."""
+
+    def add(self, result: BlockResult) -> None:
+        """Note a finished block."""
+
+    def forget(self, blocks: Iterable[str]) -> None:
+        """Take back blocks whose keys are no longer there."""
+
+    def close(self) -> None:
+        """Keep what is noted."""
+
+
+class Target(Protocol):
+    """Where a run writes."""
+
+    @property
+    def location(self) -> str:
+        """What people are shown."""
+
+    @property
+    def place(self) -> str:
+        """Where the draft lies, for messages."""
+
+    def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
+        """Take the target for a run; return whether it continues an earlier one, and when that was claimed."""
+
+    def open_data(self) -> OpenedStore:
+        """Return the store that the target's chunks are written to."""
+
+    def open_journal(self, *, sync: bool) -> RunJournal:
+        """Return the journal of the run."""
+
+    def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
+        """Return where intermediates go, in a folder that is given or by default."""
+
+    def use_scratch(self, folder: Path) -> None:
+        """Note where intermediates lie."""
+
+    def sizes(self, path: str) -> Callable[[str], int | None]:
+        """Return how to learn the size of a key of an array, None for one that is missing."""
+
+    def listing(self, path: str) -> Iterator[tuple[str, int]]:
+        """Yield the keys of an array with their sizes."""
+
+    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
+        """Make the target visible; return what could not be removed."""
+
+    def release(self) -> None:
+        """Let other runs have it."""
+
+
+class DiskTarget:
+    """A target on the local disk."""
+
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        self._draft = Draft(path)
+        self._overwrite = overwrite
+        self.location = str(path)
+        self.place = str(self._draft.folder)
+
+    def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
+        """Take the draft beside the target."""
+        return self._draft.claim(claim, resume=resume)
+
+    def open_data(self) -> OpenedStore:
+        """Return the draft's data."""
+        return open_store(self._draft.data, read_only=False)
+
+    def open_journal(self, *, sync: bool) -> RunJournal:
+        """Return the journal in the draft."""
+        return Journal(self._draft.journal, sync=sync)
+
+    def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
+        """Return a folder in the draft, or one of the draft's name in another folder."""
+        return self._draft.default_scratch if scratch is None else self._draft.scratch_in(existing(scratch))
+
+    def use_scratch(self, folder: Path) -> None:
+        """Note the folder in the draft."""
+        self._draft.use_scratch(folder)
+
+    def sizes(self, path: str) -> Callable[[str], int | None]:
+        """Return how to ask for the size of a file."""
+        root = self._draft.data / path
+
+        def size(key: str) -> int | None:
+            try:
+                return (root / key).stat().st_size
+            except FileNotFoundError:
+                return None
+
+        return size
+
+    def listing(self, path: str) -> Iterator[tuple[str, int]]:
+        """Yield the files of an array."""
+        return listing(str(self._draft.data / path))
+
+    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
+        """Rename the draft's data to the target."""
+        return publish(self._draft, documents, sync=sync, overwrite=self._overwrite, scratch=scratch)
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        self._draft.release()
+
+
+class StoreTarget:
+    """A target in a store."""
+
+    def __init__(self, opened: OpenedStore, *, overwrite: bool, parents: Callable[[], Iterator[KeySpace]]) -> None:
+        self._opened = opened
+        self._keys = keys = opened.keys
+        self._draft = StoreDraft(keys)
+        self._overwrite = overwrite
+        self._parents = parents
+        self._journal: KeyJournal | None = None
+        self.location = keys.location
+        self.place = keys.location
+
+    def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
+        """Create the claim below the target; an old target goes once it is there."""
+        return self._draft.claim(claim, resume=resume, overwrite=self._overwrite)
+
+    def open_data(self) -> OpenedStore:
+        """Return the target itself."""
+        return self._opened
+
+    def open_journal(self, *, sync: bool) -> RunJournal:
+        """Return the journal below the target."""
+        self._journal = KeyJournal(self._keys.below(JOURNAL))
+        return self._journal
+
+    def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
+        """Return a folder of this host that the same target always gets."""
+        place = hashlib.blake2b(self.location.encode(), digest_size=4).hexdigest()
+        folder = STORE_SCRATCH if scratch is None else existing(scratch)
+        return folder / f"{self.location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
+
+    def use_scratch(self, folder: Path) -> None:
+        """Note the folder below the target."""
+        self._draft.note_scratch(str(folder))
+
+    def sizes(self, path: str) -> Callable[[str], int | None]:
+        """Return the sizes that one listing shows."""
+        return self._draft.sizes(path)
+
+    def listing(self, path: str) -> Iterator[tuple[str, int]]:
+        """Yield the keys of an array."""
+        return self._draft.listing(path)
+
+    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
+        """Write the metadata, the root's last and only where there is none."""
+        for path in sorted(filter(None, documents), key=lambda path: (-path.count("/"), path)):
+            self._keys.put(f"{path}/{METADATA}", documents[path])
+        if not self._keys.create(METADATA, documents[""]):
+            raise AlreadyExistsError(
+                f"{self.location} came to be while this run wrote. Its chunks may be a mixture of both: remove it "
+                f"(overwrite, --overwrite) and run again."
+            )
+        if self._journal is not None:
+            self._journal.drop()
+        self._tell_parents(documents)
+        leftovers = [str(scratch)] if not _removed(scratch) else []
+        try:
+            self._draft.tidy()
+        except OSError:
+            leftovers.append(f"{self.location}/.zarrmill")
+        return tuple(leftovers)
+
+    def _tell_parents(self, documents: Mapping[str, bytes]) -> None:
+        """Add a new member to the consolidated metadata of the groups that it lies in."""
+        path = self.location.rstrip("/").rpartition("/")[2]
+        for parent in self._parents():
+            data = parent.get(METADATA)
+            group = None if data is None else document_of(data)
+            if group is None:
+                return
+            listed = group.get("consolidated_metadata")
+            if isinstance(listed, dict) and isinstance(listed.get("metadata"), dict):
+                list_member(listed["metadata"], path, documents)
+                parent.put(METADATA, json.dumps(group, indent=2).encode())
+            path = f"{parent.location.rstrip('/').rpartition('/')[2]}/{path}"
+
+    def release(self) -> None:
+        """Do nothing: the claim stays until the run is complete."""
+
+
+def open_target(
+    target: Any, source: OpenedStore, *, overwrite: bool, storage_options: Mapping[str, Any] | None
+) -> Target:
+    """Return where a run writes; raises for a target that exists, lies in the source or has nowhere to lie."""
+    if isinstance(target, str | os.PathLike) and is_local(os.fspath(target)):
+        return DiskTarget(check_path(local_path(os.fspath(target)), source, overwrite=overwrite), overwrite=overwrite)
+    opened = open_new(target, storage_options=storage_options)
+    if opened.local is not None:
+        return DiskTarget(check_path(opened.local, source, overwrite=overwrite), overwrite=overwrite)
+    _check_apart(opened.location, source.location)
+    StoreDraft(opened.keys).check_free(overwrite=overwrite)
+
+    def parents() -> Iterator[KeySpace]:
+        location = opened.location.rstrip("/")
+        while isinstance(target, str) and location.count("/") > 3:
+            location = location.rpartition("/")[0]
+            yield open_keys(location, storage_options=storage_options)
+
+    return StoreTarget(opened, overwrite=overwrite, parents=parents)
+
+
+def check_path(path: Path, source: OpenedStore, *, overwrite: bool) -> Path:
+    """Return the path of a target on the local disk when a run may write there."""
+    if source.local is not None:
+        _check_apart(os.path.realpath(path), os.path.realpath(source.local), shown=str(path))
+    if not path.parent.is_dir():
+        raise NotFoundError(f"folder {path.parent} for the target is not there. Make it first (mkdir -p).")
+    if os.path.lexists(path) and not overwrite:
+        raise AlreadyExistsError(f"{path} exists. Choose another target, or say overwrite (--overwrite).")
+    return path
+
+
+def _check_apart(target: str, source: str, *, shown: str | None = None) -> None:
+    """Raise where one of target and source is, or holds, the other."""
+    target, source, shown = target.rstrip("/"), source.rstrip("/"), shown or target
+    if target == source:
+        raise InvalidInputError(f"target {shown} is the source. Write to another location.")
+    if target.startswith(f"{source}/"):
+        raise InvalidInputError(f"target {shown} lies inside the source {source}. Write beside it.")
+    if source.startswith(f"{target}/"):
+        raise InvalidInputError(f"target {shown} holds the source {source}. Write beside it.")
+
+
+def existing(scratch: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a scratch folder; raises NotFoundError where there is none."""
+    folder = Path(os.path.abspath(scratch))
+    if not folder.is_dir():
+        raise NotFoundError(f"scratch folder {folder} is not there. Make it first (mkdir -p).")
+    return folder
+
+
+def check_space(scratch: Path, needed: int, *, max_mem: int) -> None:
+    """Raise when intermediates cannot fit on their disk; how small the target gets is known only afterwards."""
+    needed -= tree_nbytes(scratch)
+    folder = scratch
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InvalidInputError(
+            f"{folder}: the intermediate needs {format_bytes(needed)} and {format_bytes(free)} are free. "
+            f"Give another disk with scratch (--scratch), or raise max_mem ({format_bytes(max_mem)})."
+        )
+
+
+def _removed(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        remove_tree(path)
+    return not os.path.lexists(path)
