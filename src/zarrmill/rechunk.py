@@ -7,14 +7,17 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zarrmill.draft import Claim, Draft, remove_tree, tree_nbytes
 from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement, place
+from zarrmill.execute.fence import Fences, fenced, mark_of
 from zarrmill.execute.opening import StoredArray
 from zarrmill.execute.run import run
 from zarrmill.execute.workshop import WORKSHOP
@@ -31,6 +34,9 @@ from zarrmill.resume import forget_lost, free_intermediates
 from zarrmill.store import OpenedStore, local_path, open_store
 from zarrmill.units import format_bytes, parse_bytes
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 
 def rechunk(
     source: Any,
@@ -40,7 +46,7 @@ def rechunk(
     shards: ShardsRequest = "auto",
     codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     scratch: str | os.PathLike[str] | None = None,
     verify: str = "full",
@@ -64,8 +70,10 @@ def rechunk(
         codecs: "keep", or names such as "zstd:5".
         checksum: end the chunks of shards in a CRC-32C.
         max_mem: bytes, or text like "2GiB", that each process which runs blocks may use above what it held before.
-        executor: "threads" (default), "serial", "processes", or any ``concurrent.futures.Executor``.
-        workers: threads or processes; by default one per core.
+        executor: "threads" (default), "serial", "processes", any ``concurrent.futures.Executor``, or a dask cluster:
+            its ``distributed.Client``, or the address of its scheduler, ``tcp://host:8786``. Its workers must see
+            source and target under the same paths.
+        workers: threads or processes; by default one per core, or all workers of a cluster.
         scratch: folder for intermediates; by default beside the target. It must not be in memory (tmpfs).
         verify: "full" reads everything back and compares digests of all values, "written" compares checksums of the
             stored bytes, "none" nothing.
@@ -85,6 +93,7 @@ def rechunk(
         MemoryLimitError: no plan fits into ``max_mem``.
         AlreadyExistsError: there is something at the target and ``overwrite`` is not set.
         ResumeError: the draft of another request lies there.
+        ClusterError: there is no cluster, or none of its workers is left; what is done is kept.
         BlockFailedError, VerifyError: a block failed, or what was written is not what was read.
 
     >>> import zarr, tempfile
@@ -98,19 +107,21 @@ def rechunk(
     begun = time.perf_counter()
     _check_storage_options(storage_options)
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    placement = place(executor, workers=workers)
-    prepared = prepare(source, request)
-    path = _target_path(target, prepared.source, overwrite=overwrite)
-    limits = Limits(parse_bytes(max_mem), placement.threads, placement.processes)
-    plan = make_plan(prepared, target=str(path), limits=limits, verify=verify)
-    draft = Draft(path)
-    work = _Work(plan, prepared, draft, placement, _scratch_folder(scratch, draft), sync, overwrite)
-    try:
-        return work.do(resume=resume, progress=progress or silent, begun=begun)
-    finally:
-        placement.close()
-        WORKSHOP.release()
-        draft.release()
+    with closing(place(executor, workers=workers)) as placement:
+        prepared = prepare(source, request)
+        path = _target_path(target, prepared.source, overwrite=overwrite)
+        draft = Draft(path)
+        limits = Limits(parse_bytes(max_mem), placement.threads, placement.processes)
+        if placement.changes and resume:
+            limits = _limits_begun_with(draft, limits)
+        plan = make_plan(prepared, target=str(path), limits=limits, verify=verify)
+        placement.check_memory(plan.projected_mem)
+        work = _Work(plan, prepared, draft, placement, _scratch_folder(scratch, draft), sync, overwrite)
+        try:
+            return work.do(resume=resume, progress=progress or silent, begun=begun)
+        finally:
+            WORKSHOP.release()
+            draft.release()
 
 
 def plan_rechunk(
@@ -121,7 +132,7 @@ def plan_rechunk(
     shards: ShardsRequest = "auto",
     codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     verify: str = "full",
     checksum: bool = True,
@@ -133,10 +144,10 @@ def plan_rechunk(
     Raises the errors of ``rechunk`` that can be told before anything is read.
     """
     _check_storage_options(storage_options)
-    placement = place(executor, workers=workers)
+    with closing(place(executor, workers=workers)) as placement:
+        limits = Limits(parse_bytes(max_mem), placement.threads, placement.processes)
     prepared = prepare(source, _request(chunks, shards, codecs, checksum, verify, arrays))
     path = "" if target is None else str(_target_path(target, prepared.source, overwrite=True))
-    limits = Limits(parse_bytes(max_mem), placement.threads, placement.processes)
     return make_plan(prepared, target=path, limits=limits, verify=verify)
 
 
@@ -175,6 +186,14 @@ def _target_path(target: str | os.PathLike[str], source: OpenedStore, *, overwri
     if os.path.lexists(path) and not overwrite:
         raise AlreadyExistsError(f"{path} exists. Choose another target, or say overwrite (--overwrite).")
     return path
+
+
+def _limits_begun_with(draft: Draft, limits: Limits) -> Limits:
+    """Return limits with the threads and processes of a draft: a cluster that has other ones now continues it."""
+    found = draft.read_claim()
+    if found is None:
+        return limits
+    return replace(limits, threads=found[0].plan["threads"], workers=found[0].plan["processes"])
 
 
 def _scratch_folder(scratch: str | os.PathLike[str] | None, draft: Draft) -> Path:
@@ -257,21 +276,32 @@ class _Work:
 
     def _run(self, journal: Journal, progress: Progress) -> None:
         free = partial(free_intermediates, self._scratch)
-        run(
-            self._plan,
-            self._operation(),
-            placement=self._placement,
-            journal=journal,
-            progress=progress,
-            stage_done=lambda _, stage: free(stage),
-        )
+        with ExitStack() as stack:
+            run(
+                self._plan,
+                self._operation(self._fences(stack)),
+                placement=self._placement,
+                journal=journal,
+                progress=progress,
+                stage_done=lambda _, stage: free(stage),
+            )
 
-    def _operation(self) -> CopyOperation:
+    def _fences(self, stack: ExitStack) -> Fences | None:
+        """Fence the run off where a block may outlive it."""
+        if not self._placement.fenced:
+            return None
+        target = stack.enter_context(fenced(self._draft.folder))
+        scratch = stack.enter_context(fenced(self._scratch)) if self._plan.scratch_bytes else None
+        return Fences(target, scratch)
+
+    def _operation(self, fences: Fences | None) -> CopyOperation:
         data = open_store(self._draft.data, read_only=False)
         arrays = {}
         for plan in self._plan.arrays:
             target = StoredArray(data, plan.path, self._prepared.documents[plan.path], plan.target)
-            arrays[plan.path] = ArrayCopy(plan, self._prepared.stored[plan.path], target, self._scratch)
+            source = self._prepared.stored[plan.path]
+            mark = mark_of(source.root) if fences is not None and source.root is not None else ""
+            arrays[plan.path] = ArrayCopy(plan, source, target, self._scratch, fences, mark)
         return CopyOperation(arrays, self._plan.verify)
 
     def _check_space(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 from zarrmill.codecs.bytes_codecs import crc32c
 from zarrmill.errors import VerifyError
 from zarrmill.execute.bytes_mover import BytesMover
+from zarrmill.execute.fence import Fences, check_mark
 from zarrmill.execute.mill import TileMill
 from zarrmill.execute.opening import (
     StoredArray,
@@ -40,6 +41,10 @@ class ArrayCopy:
     """What is written: an array of the draft, without metadata yet."""
     scratch: Path
     """Folder of its intermediates."""
+    fences: Fences | None = None
+    """Where blocks make files that may still be at work when their run is over; None where none can be."""
+    source_mark: str = ""
+    """What tells the source from another at the same path, see ``mark_of``; "" where it does not matter."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +62,26 @@ class CopyOperation:
         """Copy one block."""
         payload: ArrayBlock = block.payload
         with WORKSHOP.lock:
-            meter = WORKSHOP.measure()
+            meter = WORKSHOP.begin(self.token)
             copier = _copier(self, payload.array)
             counts, facts = copier.run(payload, advance)
             facts |= {"memory": str(meter.now()), "peak": str(meter.peak())}
             return BlockResult(block.id, counts, facts)
 
-
-_COPIERS: dict[tuple[str, str], Copier] = {}
-"""The array that this process works on, opened; one only, because each holds buffers for every thread."""
+    def part_for(self, block: Block) -> CopyOperation:
+        """Return what a process needs for one block, a few kilobytes however many arrays there are."""
+        array = block.payload.array
+        return replace(self, arrays={array: self.arrays[array]})
 
 
 def _copier(operation: CopyOperation, array: str) -> Copier:
+    """Return an array opened; one is kept only, because each holds buffers for every thread."""
     key = (operation.token, array)
-    if key not in _COPIERS:
-        _COPIERS.clear()
-        _COPIERS[key] = Copier(operation.arrays[array], verify=operation.verify)
-    return _COPIERS[key]
+    if key not in WORKSHOP.kept:
+        WORKSHOP.kept.clear()
+        WORKSHOP.kept[key] = Copier(operation.arrays[array], verify=operation.verify)
+    copier: Copier = WORKSHOP.kept[key]
+    return copier
 
 
 class Copier:
@@ -84,7 +92,11 @@ class Copier:
         self._source = copy.source
         self._target = copy.target
         self._scratch = copy.scratch
+        self._fences = copy.fences or Fences()
         self._verify = verify
+        self._fences.check()
+        if copy.source_mark and copy.source.root is not None:
+            check_mark(copy.source.root, copy.source_mark)
         self._records = self._choose_records()
 
     def _choose_records(self) -> Records:
@@ -100,11 +112,13 @@ class Copier:
 
     @cached_property
     def _stored_writer(self) -> WriteTiles:
-        return open_tile_writer(self._target, records=self._records, checksums=self._verify == "written")
+        return open_tile_writer(
+            self._target, records=self._records, checksums=self._verify == "written", fence=self._fences.target
+        )
 
     @cached_property
     def _bytes_mover(self) -> BytesMover:
-        return BytesMover(self._source, self._target, verify=self._verify)
+        return BytesMover(self._source, self._target, verify=self._verify, fence=self._fences.target)
 
     def run(self, block: ArrayBlock, advance: Advance) -> tuple[dict[str, int], dict[str, str]]:
         """Copy a block; return the figures that add up and the others."""
@@ -154,7 +168,7 @@ class Copier:
         if this_pass.writes == "scratch":
             folder = self._scratch_folder(block.domain, i)
             tiles, following = self._tiles(i, block.domain), self._tiles(i + 1, block.domain)
-            writer = ScratchWriter(folder, tiles=tiles, next_tiles=following)
+            writer = ScratchWriter(folder, tiles=tiles, next_tiles=following, fence=self._fences.scratch)
         return reader, writer
 
     def _tiles(self, pass_index: int, domain: Region) -> ChunkGrid:

@@ -13,8 +13,9 @@ from zarrmill.codecs.chain import CodecChain, driver_lacks
 from zarrmill.codecs.shard import IndexFormat
 from zarrmill.digest import ArrayDigest
 from zarrmill.execute.chunk_files import ChunkFiles, KeyEncoding, ReadChunks, ShardFiles
-from zarrmill.execute.chunk_writer import ChunkWriter
+from zarrmill.execute.chunk_writer import ChunkWriter, Folder
 from zarrmill.execute.encoder import Encoder
+from zarrmill.execute.fence import Fence
 from zarrmill.execute.readers import StoredReader, ZarrReader
 from zarrmill.execute.records import Records
 from zarrmill.execute.shard_writer import ShardWriter
@@ -23,7 +24,7 @@ from zarrmill.execute.writers import WriteChunks
 from zarrmill.grid import ChunkGrid
 from zarrmill.layout import ArrayLayout
 from zarrmill.metadata import fill_value_of, numpy_dtype_of, zarr_array
-from zarrmill.store import OpenedStore
+from zarrmill.store import OpenedStore, new_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,17 @@ def open_reader(array: StoredArray, *, records: Records | None = None, digest: b
     )
 
 
-def open_chunk_writer(array: StoredArray, *, checksums: bool) -> WriteChunks:
+def open_chunk_writer(array: StoredArray, *, checksums: bool, fence: Fence | None = None) -> WriteChunks:
     """Return a writer of encoded chunks for a target that the driver knows."""
     root, layout = array.root, array.layout
     assert root is not None
+    folder = Folder(root, fence)
     keys = KeyEncoding.of(array.document)
     index = array.index_format()
     if index is None or layout.shards is None:
-        return ChunkWriter(root, path=array.path, keys=keys, grid=array.grid, checksums=checksums)
+        return ChunkWriter(folder, path=array.path, keys=keys, grid=array.grid, checksums=checksums)
     return ShardWriter(
-        root,
+        folder,
         path=array.path,
         keys=keys,
         grid=array.grid,
@@ -142,17 +144,20 @@ def open_chunk_writer(array: StoredArray, *, checksums: bool) -> WriteChunks:
     )
 
 
-def open_tile_writer(array: StoredArray, *, records: Records, checksums: bool) -> StoredWriter | ZarrWriter:
+def open_tile_writer(
+    array: StoredArray, *, records: Records, checksums: bool, fence: Fence | None = None
+) -> StoredWriter | ZarrWriter:
     """Return a writer of tiles, through the driver where it can."""
     if array.driver_lacks() is None:
         encoder = Encoder(array.chain(), grid=array.grid, records=records, fill=array.fill)
-        chunks = open_chunk_writer(array, checksums=checksums)
+        chunks = open_chunk_writer(array, checksums=checksums, fence=fence)
         return StoredWriter(encoder, chunks, grid=array.grid, chunk_nbytes=array.layout.chunk_nbytes)
     root = array.root
     assert root is not None
+    opened = array.opened if fence is None else new_directory(fence.new_path())
     return ZarrWriter(
-        zarr_array(array.document, array.opened, array.path),
-        root=root,
+        zarr_array(array.document, opened, array.path),
+        folder=Folder(root, fence),
         path=array.path,
         keys=KeyEncoding.of(array.document),
         grid=ChunkGrid.over(array.layout.shape, array.layout.write_chunk),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from zarrmill.errors import SourceFormatError
 from zarrmill.execute.chunk_files import read_fully
+from zarrmill.execute.fence import Fence
 from zarrmill.execute.futures import collect
 from zarrmill.execute.readers import Tally, sum_up
 from zarrmill.execute.tiles import Arena, TileBuffer, cut, pieces_of
@@ -32,8 +33,9 @@ TRANSFER = 16 * 2**20
 class ScratchWriter:
     """Writes each tile of a pass to a file of its own, cut by the tiles of the next pass."""
 
-    def __init__(self, folder: Path, *, tiles: ChunkGrid, next_tiles: ChunkGrid) -> None:
+    def __init__(self, folder: Path, *, tiles: ChunkGrid, next_tiles: ChunkGrid, fence: Fence | None = None) -> None:
         self._folder = folder
+        self._fence = fence
         self._tiles = tiles
         self._next_tiles = next_tiles
         self._written = Written()
@@ -45,8 +47,9 @@ class ScratchWriter:
     def write(self, tile: TileBuffer, pool: ThreadPoolExecutor) -> None:
         """Write the image of a tile."""
         assert tile.memory is not None
+        place = self._folder / tile_name(self._tiles.box(tile.region).start)
+        path = place if self._fence is None else self._fence.new_path()
         os.makedirs(self._folder, exist_ok=True)
-        path = self._folder / tile_name(self._tiles.box(tile.region).start)
         fd = open_direct(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             view = tile.memory.data
@@ -56,6 +59,8 @@ class ScratchWriter:
                     done += os.pwrite(fd, part[done:], start + done)
         finally:
             os.close(fd)
+        if path is not place:
+            os.replace(path, place)
         self._written.nbytes += tile.nbytes
 
     def finish(self) -> Written:

@@ -5,16 +5,14 @@ No more of a shard is ever in memory than the few runs under way, so a shard may
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 from zarrmill.codecs.bytes_codecs import Buffer, crc32c
 from zarrmill.codecs.shard import IndexFormat, empty_index
 from zarrmill.execute.chunk_files import KeyEncoding, batch, write_fully
-from zarrmill.execute.chunk_writer import Folder
+from zarrmill.execute.chunk_writer import Folder, NewFile
 from zarrmill.execute.futures import collect
 from zarrmill.execute.writers import Encoded, Produce, Written
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape
@@ -32,7 +30,7 @@ class OpenShard:
         self._folder = folder
         self._format = index
         self._index = empty_index(index.count)
-        self._fd: int | None = None
+        self._file: NewFile | None = None
         self._offset = 0
         self._crc = 0
         self._checksum = checksum
@@ -52,28 +50,29 @@ class OpenShard:
     def _write(self, parts: list[Buffer]) -> None:
         if not parts:
             return
-        if self._fd is None:
-            self._fd = self._folder.create(self.key)
-        self._offset += write_fully(self._fd, parts)
+        if self._file is None:
+            self._file = self._folder.create(self.key)
+        self._offset += write_fully(self._file.fd, parts)
         if self._checksum:
             for part in parts:
                 self._crc = crc32c(part, self._crc)
 
     def close(self, written: Written, name: str) -> None:
         """Write the index and count the key; a shard in which nothing is stored leaves no file."""
-        if self._fd is None:
+        if self._file is None:
             self._folder.remove(self.key)
             written.empty += 1
             return
         self._write([self._format.encode(self._index)])
-        self.abandon()
+        self._file.keep()
+        self._file = None
         written.add_key(name, self._offset, self._crc if self._checksum else None)
 
     def abandon(self) -> None:
         """Close the file as it is."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        if self._file is not None:
+            self._file.drop()
+            self._file = None
 
 
 def _make(produce: Produce, shard: Coord, run: Run) -> tuple[Coord, Run, list[Encoded]]:
@@ -85,7 +84,7 @@ class ShardWriter:
 
     def __init__(
         self,
-        root: Path,
+        folder: Folder,
         *,
         path: str,
         keys: KeyEncoding,
@@ -94,7 +93,7 @@ class ShardWriter:
         index: IndexFormat,
         checksums: bool,
     ) -> None:
-        self._folder = Folder(root)
+        self._folder = folder
         self._path = path
         self._keys = keys
         self._grid = grid

@@ -55,7 +55,7 @@ class ZarrWriter:
         self,
         array: Any,
         *,
-        root: Path,
+        folder: Folder,
         path: str,
         keys: KeyEncoding,
         grid: ChunkGrid,
@@ -63,8 +63,8 @@ class ZarrWriter:
         checksums: bool,
     ) -> None:
         self._array = array
-        self._root = root
-        self._folder = Folder(root)
+        self._made = Path(array.store.root, array.path)
+        self._folder = folder
         self._path = path
         self._keys = keys
         self._grid = grid
@@ -95,15 +95,17 @@ class ZarrWriter:
         return window.gather(coord, together)[tuple(slice(n) for n in part.shape)]
 
     def _write_one(self, key: str, part: Region, values: NDArray[Any]) -> None:
+        self._folder.check()
         if is_filled(values, self._fill):
             self._folder.remove(key)
             self._written.empty += 1
             return
         # zarr-python takes an object of no axes for the value itself.
         self._array[part.slices] = values if part.shape else values[()]
-        data = (self._root / key).read_bytes() if self._checksums else None
-        nbytes = (self._root / key).stat().st_size
-        self._written.add_key(f"{self._path}/{key}", nbytes, None if data is None else crc32c(data))
+        made = self._made / key
+        data = made.read_bytes() if self._checksums else None
+        self._written.add_key(f"{self._path}/{key}", made.stat().st_size, None if data is None else crc32c(data))
+        self._folder.take(made, key)
 
     def finish(self) -> Written:
         """Return what was written since the last call."""
