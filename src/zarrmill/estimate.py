@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zarrmill.calibrate import calibrate as measure_rates
 from zarrmill.hierarchy import read_hierarchy
@@ -15,6 +15,9 @@ from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.plan.summary import PlanReport, summarize
 from zarrmill.rechunk import plan_rechunk
 from zarrmill.store import open_store
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def estimate(
@@ -25,7 +28,7 @@ def estimate(
     shards: ShardsRequest = "auto",
     codecs: str | Sequence[str] = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     verify: str = "full",
     checksum: bool = True,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from zarrmill.changes import find_changed
 from zarrmill.digests import store_digest
 from zarrmill.errors import PublishError, SourceChangedError, VerifyError
 from zarrmill.execute.account import ArrayAccount, accounts
+from zarrmill.execute.intermediates import Intermediates
 from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, array_digest
@@ -78,7 +77,7 @@ class Finish:
             )
         self._digests[array.path] = read
 
-    def publish(self, *, sync: bool, scratch: Path, progress: Progress) -> tuple[str, ...]:
+    def publish(self, *, sync: bool, scratch: Intermediates, progress: Progress) -> tuple[str, ...]:
         """Make the draft visible; return what could not be removed."""
         progress(StepStarted("publish"))
         documents = {path: text.encode() for path, text in self._plan.documents}

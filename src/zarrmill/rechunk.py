@@ -6,13 +6,15 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zarrmill.draft import Claim, remove_tree
+from zarrmill.draft import Claim
 from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement, place
+from zarrmill.execute.fence import Fences, fenced, mark_of
 from zarrmill.execute.opening import StoredArray
 from zarrmill.execute.run import run
 from zarrmill.execute.workshop import WORKSHOP
@@ -25,9 +27,13 @@ from zarrmill.prepare import Prepared, Request, make_plan, prepare
 from zarrmill.progress import Progress, RunFinished, RunStarted, silent
 from zarrmill.report import RechunkReport
 from zarrmill.resume import forget_lost, free_intermediates
+from zarrmill.scratch_place import Scratch, choose_scratch
 from zarrmill.store import open_store, options_for
-from zarrmill.target import RunJournal, StoreTarget, Target, check_space, open_target
+from zarrmill.target import RunJournal, Target, open_target
 from zarrmill.units import parse_bytes
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def rechunk(
@@ -38,7 +44,7 @@ def rechunk(
     shards: ShardsRequest = "auto",
     codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     scratch: str | os.PathLike[str] | None = None,
     verify: str = "full",
@@ -62,8 +68,10 @@ def rechunk(
         codecs: "keep", or names such as "zstd:5".
         checksum: end the chunks of shards in a CRC-32C.
         max_mem: bytes, or text like "2GiB", that each process which runs blocks may use above what it held before.
-        executor: "threads" (default), "serial", "processes", or any ``concurrent.futures.Executor``.
-        workers: threads or processes; by default one per core.
+        executor: "threads" (default), "serial", "processes", any ``concurrent.futures.Executor``, or a dask cluster:
+            its ``distributed.Client``, or the address of its scheduler, ``tcp://host:8786``. Its workers must see
+            source and target under the same paths.
+        workers: threads or processes; by default one per core, or all workers of a cluster.
         scratch: folder for intermediates; by default beside the target. It must not be in memory (tmpfs).
         verify: "full" reads everything back and compares digests of all values, "written" compares checksums of the
             stored bytes, "none" nothing.
@@ -85,6 +93,7 @@ def rechunk(
         MemoryLimitError: no plan fits into ``max_mem``.
         AlreadyExistsError: there is something at the target and ``overwrite`` is not set.
         ResumeError: the draft of another request lies there.
+        ClusterError: there is no cluster, or none of its workers is left; what is done is kept.
         BlockFailedError, VerifyError: a block failed, or what was written is not what was read.
 
     >>> import zarr, tempfile
@@ -97,20 +106,25 @@ def rechunk(
     """
     begun = time.perf_counter()
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    placement = place(executor, workers=workers)
+    request = _request(chunks, shards, codecs, checksum, verify, arrays)
     opened = open_store(source, storage_options=options_for("source", storage_options))
-    place_to_write = open_target(
-        target, opened, overwrite=overwrite, storage_options=options_for("target", storage_options)
-    )
-    prepared = prepare(opened, request, remote_target=isinstance(place_to_write, StoreTarget))
-    plan = make_plan(prepared, target=place_to_write.location, limits=_limits(max_mem, placement), verify=verify)
-    work = _Work(plan, prepared, place_to_write, placement, place_to_write.scratch_folder(scratch), sync)
-    try:
-        return work.do(resume=resume, progress=progress or silent, begun=begun)
-    finally:
-        placement.close()
-        WORKSHOP.release()
-        place_to_write.release()
+    options = options_for("target", storage_options)
+    with (
+        closing(place(executor, workers=workers)) as placement,
+        closing(open_target(target, opened, overwrite=overwrite, storage_options=options)) as place_to_write,
+    ):
+        prepared = prepare(opened, request, remote_target=place_to_write.is_remote)
+        limits = _limits(max_mem, placement)
+        if placement.changes and resume:
+            limits = _limits_begun_with(place_to_write, limits)
+        plan = make_plan(prepared, target=place_to_write.location, limits=limits, verify=verify)
+        placement.check_memory(plan.projected_mem)
+        intermediates = choose_scratch(place_to_write, scratch, everywhere=placement.spreads)
+        work = _Work(plan, prepared, place_to_write, placement, intermediates, sync)
+        try:
+            return work.do(resume=resume, progress=progress or silent, begun=begun)
+        finally:
+            WORKSHOP.release()
 
 
 def plan_rechunk(
@@ -121,7 +135,7 @@ def plan_rechunk(
     shards: ShardsRequest = "auto",
     codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     verify: str = "full",
     checksum: bool = True,
@@ -132,14 +146,15 @@ def plan_rechunk(
 
     Raises the errors of ``rechunk`` that can be told before anything is read.
     """
-    placement = place(executor, workers=workers)
+    with closing(place(executor, workers=workers)) as placement:
+        limits = _limits(max_mem, placement)
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
     place_to_write = None if target is None else open_target(target, opened, overwrite=True, storage_options=options)
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    prepared = prepare(opened, request, remote_target=isinstance(place_to_write, StoreTarget))
+    prepared = prepare(opened, request, remote_target=place_to_write is not None and place_to_write.is_remote)
     location = "" if place_to_write is None else place_to_write.location
-    return make_plan(prepared, target=location, limits=_limits(max_mem, placement), verify=verify)
+    return make_plan(prepared, target=location, limits=limits, verify=verify)
 
 
 def _request(
@@ -157,6 +172,14 @@ def _limits(max_mem: str | int, placement: Placement) -> Limits:
     return Limits(parse_bytes(max_mem), placement.threads, placement.processes)
 
 
+def _limits_begun_with(target: Target, limits: Limits) -> Limits:
+    """Return limits with the threads and processes of a draft: a cluster that has other ones now continues it."""
+    found = target.read_claim()
+    if found is None:
+        return limits
+    return replace(limits, threads=found[0].plan["threads"], workers=found[0].plan["processes"])
+
+
 class _Work:
     """One run of a planned request."""
 
@@ -166,7 +189,7 @@ class _Work:
         prepared: Prepared,
         target: Target,
         placement: Placement,
-        scratch: Path,
+        scratch: Scratch,
         sync: bool,
     ) -> None:
         self._plan = plan
@@ -178,13 +201,13 @@ class _Work:
 
     def do(self, *, resume: bool, progress: Progress, begun: float) -> RechunkReport:
         """Claim the draft, run what is left of the plan, check, publish and report."""
-        check_space(self._scratch, self._plan.scratch_bytes, max_mem=self._plan.max_mem)
+        self._scratch.check_space(self._plan.scratch_bytes, max_mem=self._plan.max_mem)
         claim = Claim(_as_read(self._plan.to_json()), _as_read(self._prepared.identity()))
         resumed, claimed_ns = self._target.claim(claim, resume=resume)
         if not resumed:
-            remove_tree(self._scratch)
+            self._scratch.remove()
         if self._plan.scratch_bytes:
-            self._target.use_scratch(self._scratch)
+            self._target.use_scratch(self._scratch.folder)
         journal = self._target.open_journal(sync=self._sync)
         try:
             if resumed:
@@ -224,21 +247,34 @@ class _Work:
 
     def _run(self, journal: RunJournal, progress: Progress) -> None:
         free = partial(free_intermediates, self._scratch)
-        run(
-            self._plan,
-            self._operation(),
-            placement=self._placement,
-            journal=journal,
-            progress=progress,
-            stage_done=lambda _, stage: free(stage),
-        )
+        with ExitStack() as stack:
+            run(
+                self._plan,
+                self._operation(self._fences(stack)),
+                placement=self._placement,
+                journal=journal,
+                progress=progress,
+                stage_done=lambda _, stage: free(stage),
+            )
 
-    def _operation(self) -> CopyOperation:
+    def _fences(self, stack: ExitStack) -> Fences | None:
+        """Fence the run off where a block may outlive it; keys of a store are whole at any time."""
+        if not self._placement.fenced:
+            return None
+        folder, scratch = self._target.folder, self._scratch.folder
+        target = stack.enter_context(fenced(folder)) if folder is not None else None
+        if not self._plan.scratch_bytes or scratch is None:
+            return Fences(target, None)
+        return Fences(target, stack.enter_context(fenced(scratch)))
+
+    def _operation(self, fences: Fences | None) -> CopyOperation:
         data = self._target.open_data()
         arrays = {}
         for plan in self._plan.arrays:
             target = StoredArray(data, plan.path, self._prepared.documents[plan.path], plan.target)
-            arrays[plan.path] = ArrayCopy(plan, self._prepared.stored[plan.path], target, self._scratch)
+            source = self._prepared.stored[plan.path]
+            mark = mark_of(source.root) if fences is not None and source.root is not None else ""
+            arrays[plan.path] = ArrayCopy(plan, source, target, self._scratch, fences, mark)
         return CopyOperation(arrays, self._plan.verify)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from zarrmill.draft import remove_tree
 from zarrmill.execute.chunk_files import KeyEncoding
+from zarrmill.execute.intermediates import Intermediates
 from zarrmill.execute.keys import add_terms, key_term
 from zarrmill.execute.scratch import scratch_name, tile_name
 from zarrmill.grid import ChunkGrid, Region
@@ -21,7 +20,12 @@ Sizes = Callable[[str], int | None]
 
 
 def forget_lost(
-    plan: RechunkPlan, journal: RunJournal, *, target: Target, scratch: Path, documents: Mapping[str, dict[str, Any]]
+    plan: RechunkPlan,
+    journal: RunJournal,
+    *,
+    target: Target,
+    scratch: Intermediates,
+    documents: Mapping[str, dict[str, Any]],
 ) -> None:
     """Take back finished blocks whose keys are not as they were written, or whose intermediates are gone but needed."""
     for array in plan.arrays:
@@ -36,12 +40,12 @@ def forget_lost(
                     journal.forget(b.id for b in before.blocks() if not _has_tiles(array, b, scratch))
 
 
-def _has_tiles(array: ArrayPlan, block: Block, scratch: Path) -> bool:
+def _has_tiles(array: ArrayPlan, block: Block, scratch: Intermediates) -> bool:
     """Tell whether the intermediate still holds the tiles that a block wrote."""
     payload = block.payload
-    folder = scratch / scratch_name(array.path, payload.domain, payload.pass_index)
+    place = scratch.place(scratch_name(array.path, payload.domain, payload.pass_index))
     grid = array.tile_grid(payload.pass_index, payload.domain)
-    return all((folder / tile_name(coord)).exists() for coord in grid.coords(payload.region))
+    return all(place.exists(tile_name(coord)) for coord in grid.coords(payload.region))
 
 
 def lost_blocks(array: ArrayPlan, journal: RunJournal, *, sizes: Sizes, document: Mapping[str, Any]) -> list[str]:
@@ -78,8 +82,8 @@ def _is_stored(
     return terms == int(result.facts.get("terms", "0"), 16)
 
 
-def free_intermediates(scratch: Path, stage: Stage) -> None:
+def free_intermediates(scratch: Intermediates, stage: Stage) -> None:
     """Remove the intermediate that a finished stage has read."""
     for step in stage.steps if isinstance(stage, RechunkStage) else ():
         if step.pass_index:
-            remove_tree(scratch / scratch_name(step.array.path, step.domain, step.pass_index - 1))
+            scratch.remove(scratch_name(step.array.path, step.domain, step.pass_index - 1))

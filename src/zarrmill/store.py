@@ -173,6 +173,11 @@ def _open_directory(path: Path, *, read_only: bool) -> OpenedStore:
     return OpenedStore(str(path), LocalStore(path, read_only=read_only), path, LocalKeys(path))
 
 
+def new_directory(path: Path) -> OpenedStore:
+    """Return the store of a folder that may not be there yet, for writing."""
+    return OpenedStore(str(path), LocalStore(path), path, LocalKeys(path))
+
+
 def _open_within(store: Store, path: str, *, read_only: bool) -> OpenedStore:
     """Return the node at a path of a zarr store."""
     if store.read_only and not read_only:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from zarrmill.draft import Claim, Draft, remove_tree, tree_nbytes
+from zarrmill.draft import Claim, Draft
 from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
+from zarrmill.execute.intermediates import DiskIntermediates, Intermediates, StoreIntermediates
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
 from zarrmill.keyspace import KeySpace
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
 from zarrmill.store import OpenedStore, is_local, local_path, open_keys, open_new, open_store
-from zarrmill.store_draft import JOURNAL, StoreDraft, document_of
-from zarrmill.units import format_bytes
+from zarrmill.store_draft import JOURNAL, SCRATCH, StoreDraft, document_of
 
 STORE_SCRATCH = Path("/var/tmp")
 """Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
@@ -57,6 +55,17 @@ class Target(Protocol):
     def place(self) -> str:
         """Where the draft lies, for messages."""
 
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the draft on the local disk."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether requests to a store write it."""
+
+    def read_claim(self) -> tuple[Claim, int] | None:
+        """Return the claim of a draft that is there already, and when it was made."""
+
     def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
         """Take the target for a run; return whether it continues an earlier one, and when that was claimed."""
 
@@ -66,10 +75,10 @@ class Target(Protocol):
     def open_journal(self, *, sync: bool) -> RunJournal:
         """Return the journal of the run."""
 
-    def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
-        """Return where intermediates go, in a folder that is given or by default."""
+    def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
+        """Return where intermediates go: into a folder that is given, else where all hosts reach them."""
 
-    def use_scratch(self, folder: Path) -> None:
+    def use_scratch(self, scratch: Intermediates) -> None:
         """Note where intermediates lie."""
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
@@ -78,10 +87,10 @@ class Target(Protocol):
     def listing(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield the keys of an array with their sizes."""
 
-    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
+    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
         """Make the target visible; return what could not be removed."""
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let other runs have it."""
 
 
@@ -93,6 +102,12 @@ class DiskTarget:
         self._overwrite = overwrite
         self.location = str(path)
         self.place = str(self._draft.folder)
+        self.folder: Path | None = self._draft.folder
+        self.is_remote = False
+
+    def read_claim(self) -> tuple[Claim, int] | None:
+        """Return the claim of the draft."""
+        return self._draft.read_claim()
 
     def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
         """Take the draft beside the target."""
@@ -106,13 +121,15 @@ class DiskTarget:
         """Return the journal in the draft."""
         return Journal(self._draft.journal, sync=sync)
 
-    def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
+    def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
         """Return a folder in the draft, or one of the draft's name in another folder."""
-        return self._draft.default_scratch if scratch is None else self._draft.scratch_in(existing(scratch))
+        folder = self._draft.default_scratch if scratch is None else self._draft.scratch_in(existing(scratch))
+        return DiskIntermediates(folder)
 
-    def use_scratch(self, folder: Path) -> None:
+    def use_scratch(self, scratch: Intermediates) -> None:
         """Note the folder in the draft."""
-        self._draft.use_scratch(folder)
+        if scratch.folder is not None:
+            self._draft.use_scratch(scratch.folder)
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return how to ask for the size of a file."""
@@ -130,11 +147,11 @@ class DiskTarget:
         """Yield the files of an array."""
         return listing(str(self._draft.data / path))
 
-    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
+    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
         """Rename the draft's data to the target."""
-        return publish(self._draft, documents, sync=sync, overwrite=self._overwrite, scratch=scratch)
+        return publish(self._draft, documents, sync=sync, overwrite=self._overwrite, scratch=scratch.folder)
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let go of the lock."""
         self._draft.release()
 
@@ -151,6 +168,12 @@ class StoreTarget:
         self._journal: KeyJournal | None = None
         self.location = keys.location
         self.place = keys.location
+        self.folder: Path | None = None
+        self.is_remote = True
+
+    def read_claim(self) -> tuple[Claim, int] | None:
+        """Return the claim below the target."""
+        return self._draft.read_claim()
 
     def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
         """Create the claim below the target; an old target goes once it is there."""
@@ -165,15 +188,18 @@ class StoreTarget:
         self._journal = KeyJournal(self._keys.below(JOURNAL))
         return self._journal
 
-    def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
-        """Return a folder of this host that the same target always gets."""
+    def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
+        """Return a folder of this host that the same target always gets, or a place below it for several hosts."""
+        if scratch is None and spread:
+            return StoreIntermediates(self._keys.below(SCRATCH))
         place = hashlib.blake2b(self.location.encode(), digest_size=4).hexdigest()
         folder = STORE_SCRATCH if scratch is None else existing(scratch)
-        return folder / f"{self.location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
+        return DiskIntermediates(folder / f"{self.location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}")
 
-    def use_scratch(self, folder: Path) -> None:
+    def use_scratch(self, scratch: Intermediates) -> None:
         """Note the folder below the target."""
-        self._draft.note_scratch(str(folder))
+        if scratch.folder is not None:
+            self._draft.note_scratch(str(scratch.folder))
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return the sizes that one listing shows."""
@@ -183,7 +209,7 @@ class StoreTarget:
         """Yield the keys of an array."""
         return self._draft.listing(path)
 
-    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
+    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""
         for path in sorted(filter(None, documents), key=lambda path: (-path.count("/"), path)):
             self._keys.put(f"{path}/{METADATA}", documents[path])
@@ -195,7 +221,8 @@ class StoreTarget:
         if self._journal is not None:
             self._journal.drop()
         self._tell_parents(documents)
-        leftovers = [str(scratch)] if not _removed(scratch) else []
+        left = scratch.remove()
+        leftovers = [] if left is None else [left]
         try:
             self._draft.tidy()
         except OSError:
@@ -216,7 +243,7 @@ class StoreTarget:
                 parent.put(METADATA, json.dumps(group, indent=2).encode())
             path = f"{parent.location.rstrip('/').rpartition('/')[2]}/{path}"
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Do nothing: the claim stays until the run is complete."""
 
 
@@ -269,23 +296,3 @@ def existing(scratch: str | os.PathLike[str]) -> Path:
     if not folder.is_dir():
         raise NotFoundError(f"scratch folder {folder} is not there. Make it first (mkdir -p).")
     return folder
-
-
-def check_space(scratch: Path, needed: int, *, max_mem: int) -> None:
-    """Raise when intermediates cannot fit on their disk; how small the target gets is known only afterwards."""
-    needed -= tree_nbytes(scratch)
-    folder = scratch
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InvalidInputError(
-            f"{folder}: the intermediate needs {format_bytes(needed)} and {format_bytes(free)} are free. "
-            f"Give another disk with scratch (--scratch), or raise max_mem ({format_bytes(max_mem)})."
-        )
-
-
-def _removed(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        remove_tree(path)
-    return not os.path.lexists(path)

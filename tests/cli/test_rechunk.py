@@ -47,6 +47,7 @@ def test_rechunk_passes_its_defaults(run, api):
         (["--codec", "zstd:5"], {"codecs": "zstd:5"}),
         (["--max-mem", "2GiB"], {"max_mem": "2GiB"}),
         (["--executor", "processes", "--workers", "4"], {"executor": "processes", "workers": 4}),
+        (["--executor", "tcp://host:8786"], {"executor": "tcp://host:8786"}),
         (["--scratch", "/tmp/x"], {"scratch": "/tmp/x"}),
         (["--verify", "written"], {"verify": "written"}),
         (["--no-sync", "--no-checksum", "--no-resume"], {"sync": False, "checksum": False, "resume": False}),

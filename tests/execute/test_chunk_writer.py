@@ -22,7 +22,7 @@ def pool():
 
 def writer(root, *, separator="/", checksums=False):
     grid = ChunkGrid.over((10, 9), (3, 3))
-    return ChunkWriter(root, path="a/b", keys=KeyEncoding("c", separator), grid=grid, checksums=checksums)
+    return ChunkWriter(Folder(root), path="a/b", keys=KeyEncoding("c", separator), grid=grid, checksums=checksums)
 
 
 def content(coord):

@@ -25,12 +25,8 @@ _SAFETY = "Safety"
 _OUTPUT = "Output"
 
 
-class ExecutorChoice(StrEnum):
-    """Where blocks run."""
-
-    serial = "serial"
-    threads = "threads"
-    processes = "processes"
+EXECUTORS = ("serial", "threads", "processes")
+"""Values of ``--executor`` that a shell can complete; the others are addresses."""
 
 
 class VerifyChoice(StrEnum):
@@ -54,6 +50,13 @@ class ProgressChoice(StrEnum):
 def _remember_verbose(context: typer.Context, value: bool) -> bool:
     context.meta[VERBOSE] = value
     return value
+
+
+def _check_executor(value: str | None) -> str | None:
+    if value is None or value in EXECUTORS or "://" in value:
+        return value
+    names = ", ".join(EXECUTORS)
+    raise typer.BadParameter(f"{value!r} is not one of {names} or an address such as tcp://host:8786")
 
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Zarr array, group or hierarchy to read, v2 or v3.")]
@@ -105,9 +108,15 @@ MaxMem = Annotated[
     ),
 ]
 Executor = Annotated[
-    ExecutorChoice | None,
+    str | None,
     typer.Option(
-        "--executor", help="Where blocks run; threads unless something else is said.", rich_help_panel=_RESOURCES
+        "--executor",
+        metavar="serial|threads|processes|ADDRESS",
+        help="Where blocks run; threads unless something else is said. ADDRESS is that of a dask scheduler, "
+        "tcp://host:8786; its workers must see source and target.",
+        autocompletion=lambda: list(EXECUTORS),
+        callback=_check_executor,
+        rich_help_panel=_RESOURCES,
     ),
 ]
 Workers = Annotated[
@@ -116,7 +125,8 @@ Workers = Annotated[
         "--workers",
         min=1,
         metavar="N",
-        help="Threads, or processes with --executor processes; as many as cores unless said.",
+        help="Threads, or processes with --executor processes; as many as cores unless said. Of a cluster: workers "
+        "used at the most.",
         rich_help_panel=_RESOURCES,
     ),
 ]

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from zarrmill.codecs.bytes_codecs import Buffer, checked_payload, crc32c
 from zarrmill.errors import SourceFormatError
+from zarrmill.execute.fence import Fence
 from zarrmill.execute.opening import StoredArray, encoded_chunks, has_checksum, open_chunk_writer, open_reader
 from zarrmill.execute.readers import Tally
 from zarrmill.execute.writers import Encoded, Written
@@ -17,10 +18,10 @@ from zarrmill.plan.model import Advance
 class BytesMover:
     """Moves encoded chunks from one layout to another as they are, decoding them only for the digest."""
 
-    def __init__(self, source: StoredArray, target: StoredArray, *, verify: str) -> None:
+    def __init__(self, source: StoredArray, target: StoredArray, *, verify: str, fence: Fence | None = None) -> None:
         self._name = source.name
         self._chunks = encoded_chunks(source)
-        self._writer = open_chunk_writer(target, checksums=verify == "written")
+        self._writer = open_chunk_writer(target, checksums=verify == "written", fence=fence)
         self._reader = open_reader(source, digest=True) if verify == "full" else None
         self._had_checksum = has_checksum(source)
         self._gets_checksum = has_checksum(target)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 from zarrmill.codecs.bytes_codecs import crc32c
 from zarrmill.errors import VerifyError
 from zarrmill.execute.bytes_mover import BytesMover
+from zarrmill.execute.fence import Fences, check_mark
+from zarrmill.execute.intermediates import Intermediates, TilePlace
 from zarrmill.execute.mill import TileMill
 from zarrmill.execute.opening import (
     StoredArray,
@@ -39,8 +40,12 @@ class ArrayCopy:
     """What is read."""
     target: StoredArray
     """What is written: an array of the draft, without metadata yet."""
-    scratch: Path
+    scratch: Intermediates
     """Folder of its intermediates."""
+    fences: Fences | None = None
+    """Where blocks make files that may still be at work when their run is over; None where none can be."""
+    source_mark: str = ""
+    """What tells the source from another at the same path, see ``mark_of``; "" where it does not matter."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +63,26 @@ class CopyOperation:
         """Copy one block."""
         payload: ArrayBlock = block.payload
         with WORKSHOP.lock:
-            meter = WORKSHOP.measure()
+            meter = WORKSHOP.begin(self.token)
             copier = _copier(self, payload.array)
             counts, facts = copier.run(payload, advance)
             facts |= {"memory": str(meter.now()), "peak": str(meter.peak())}
             return BlockResult(block.id, counts, facts)
 
-
-_COPIERS: dict[tuple[str, str], Copier] = {}
-"""The array that this process works on, opened; one only, because each holds buffers for every thread."""
+    def part_for(self, block: Block) -> CopyOperation:
+        """Return what a process needs for one block, a few kilobytes however many arrays there are."""
+        array = block.payload.array
+        return replace(self, arrays={array: self.arrays[array]})
 
 
 def _copier(operation: CopyOperation, array: str) -> Copier:
+    """Return an array opened; one is kept only, because each holds buffers for every thread."""
     key = (operation.token, array)
-    if key not in _COPIERS:
-        _COPIERS.clear()
-        _COPIERS[key] = Copier(operation.arrays[array], verify=operation.verify)
-    return _COPIERS[key]
+    if key not in WORKSHOP.kept:
+        WORKSHOP.kept.clear()
+        WORKSHOP.kept[key] = Copier(operation.arrays[array], verify=operation.verify)
+    copier: Copier = WORKSHOP.kept[key]
+    return copier
 
 
 class Copier:
@@ -85,7 +93,11 @@ class Copier:
         self._source = copy.source
         self._target = copy.target
         self._scratch = copy.scratch
+        self._fences = copy.fences or Fences()
         self._verify = verify
+        self._fences.check()
+        if copy.source_mark and copy.source.root is not None:
+            check_mark(copy.source.root, copy.source_mark)
         self._records = self._choose_records()
 
     def _choose_records(self) -> Records:
@@ -101,11 +113,13 @@ class Copier:
 
     @cached_property
     def _stored_writer(self) -> WriteTiles:
-        return open_tile_writer(self._target, records=self._records, checksums=self._verify == "written")
+        return open_tile_writer(
+            self._target, records=self._records, checksums=self._verify == "written", fence=self._fences.target
+        )
 
     @cached_property
     def _bytes_mover(self) -> BytesMover:
-        return BytesMover(self._source, self._target, verify=self._verify)
+        return BytesMover(self._source, self._target, verify=self._verify, fence=self._fences.target)
 
     def run(self, block: ArrayBlock, advance: Advance) -> tuple[dict[str, int], dict[str, str]]:
         """Copy a block; return the figures that add up and the others."""
@@ -149,13 +163,13 @@ class Copier:
         reader: ReadTiles = self._stored_reader
         writer: WriteTiles = self._stored_writer
         if this_pass.reads == "scratch":
-            folder = self._scratch_folder(block.domain, i - 1)
+            place = self._place(block.domain, i - 1)
             tiles, previous = self._tiles(i, block.domain), self._tiles(i - 1, block.domain)
-            reader = ScratchReader(folder, tiles=tiles, previous=previous, dtype=self._records.dtype)
+            reader = ScratchReader(place, tiles=tiles, previous=previous, dtype=self._records.dtype)
         if this_pass.writes == "scratch":
-            folder = self._scratch_folder(block.domain, i)
+            place = self._place(block.domain, i)
             tiles, following = self._tiles(i, block.domain), self._tiles(i + 1, block.domain)
-            writer = ScratchWriter(folder, tiles=tiles, next_tiles=following)
+            writer = ScratchWriter(place, tiles=tiles, next_tiles=following)
         return reader, writer
 
     def _tiles(self, pass_index: int, domain: Region) -> ChunkGrid:
@@ -163,8 +177,8 @@ class Copier:
         grid = self._plan.tile_grid(pass_index, domain)
         return ChunkGrid(self._records.region(domain), self._records.shape(grid.chunks))
 
-    def _scratch_folder(self, domain: Region, pass_index: int) -> Path:
-        return self._scratch / scratch_name(self._plan.path, domain, pass_index)
+    def _place(self, domain: Region, pass_index: int) -> TilePlace:
+        return self._scratch.place(scratch_name(self._plan.path, domain, pass_index), self._fences.scratch)
 
     def _read_back(self, region: Region, pool: ThreadPoolExecutor, threads: int) -> Tally:
         """Digest what is now stored in a region of the target, through a reader that remembers nothing."""

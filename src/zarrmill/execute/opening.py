@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from zarrmill.execute.chunk_files import ChunkFiles, KeyEncoding, ReadChunks, Sh
 from zarrmill.execute.chunk_requests import ChunkRequests, ShardRequests
 from zarrmill.execute.chunk_writer import ChunkWriter
 from zarrmill.execute.encoder import Encoder
+from zarrmill.execute.fence import Fence
 from zarrmill.execute.readers import StoredReader, ZarrReader
 from zarrmill.execute.records import Records
 from zarrmill.execute.shard_writer import ShardWriter
@@ -28,7 +29,7 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.layout import ArrayLayout
 from zarrmill.metadata import fill_value_of, numpy_dtype_of, zarr_array
 from zarrmill.plan.memory import key_bound
-from zarrmill.store import OpenedStore
+from zarrmill.store import OpenedStore, new_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +135,12 @@ def open_reader(array: StoredArray, *, records: Records | None = None, digest: b
     )
 
 
-def open_chunk_writer(array: StoredArray, *, checksums: bool) -> WriteChunks:
+def open_chunk_writer(array: StoredArray, *, checksums: bool, fence: Fence | None = None) -> WriteChunks:
     """Return a writer of encoded chunks for a target that the driver knows."""
     layout = array.layout
     keys = KeyEncoding.of(array.document)
     index = array.index_format()
-    sinks = open_sinks(array)
+    sinks = open_sinks(array, fence)
     if index is None or layout.shards is None:
         return ChunkWriter(sinks, path=array.path, keys=keys, grid=array.grid, checksums=checksums)
     return ShardWriter(
@@ -153,10 +154,10 @@ def open_chunk_writer(array: StoredArray, *, checksums: bool) -> WriteChunks:
     )
 
 
-def open_sinks(array: StoredArray) -> Sinks:
-    """Return where the keys of an array are written."""
+def open_sinks(array: StoredArray, fence: Fence | None = None) -> Sinks:
+    """Return where the keys of an array are written, on the local disk behind the fence of a run."""
     if array.root is not None:
-        return FileSinks(array.root)
+        return FileSinks(array.root, fence)
     return StoreSinks(array.keys, bound=key_bound(array.layout))
 
 
@@ -165,15 +166,19 @@ def has_checksum(array: StoredArray) -> bool:
     return bool(array.layout.codecs) and json.loads(array.layout.codecs[-1])["name"] == "crc32c"
 
 
-def open_tile_writer(array: StoredArray, *, records: Records, checksums: bool) -> StoredWriter | ZarrWriter:
+def open_tile_writer(
+    array: StoredArray, *, records: Records, checksums: bool, fence: Fence | None = None
+) -> StoredWriter | ZarrWriter:
     """Return a writer of tiles, through the driver where it can."""
     if array.driver_lacks() is None:
         encoder = Encoder(array.chain(), grid=array.grid, records=records, fill=array.fill)
-        chunks = open_chunk_writer(array, checksums=checksums)
+        chunks = open_chunk_writer(array, checksums=checksums, fence=fence)
         return StoredWriter(encoder, chunks, grid=array.grid, chunk_nbytes=array.layout.chunk_nbytes)
+    opened = array.opened if fence is None or array.root is None else new_directory(fence.new_path())
     return ZarrWriter(
-        zarr_array(array.document, array.opened, array.path),
-        store=array.keys,
+        zarr_array(array.document, opened, array.path),
+        made=replace(array, opened=opened).keys,
+        sinks=open_sinks(array, fence),
         path=array.path,
         keys=KeyEncoding.of(array.document),
         grid=ChunkGrid.over(array.layout.shape, array.layout.write_chunk),

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.execute.chunk_files import write_fully
+from zarrmill.execute.fence import Fence
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
 from zarrmill.plan.memory import puts_at_once
@@ -40,6 +41,9 @@ class Sinks(Protocol):
     def remove(self, key: str) -> None:
         """See that there is no such key, though an earlier attempt may have written it."""
 
+    def adopt(self, made: KeySpace, key: str) -> None:
+        """Put a whole key that zarr-python made, maybe aside, in its place."""
+
     def flush(self) -> None:
         """Return when every key that was closed is stored."""
 
@@ -48,23 +52,39 @@ class Sinks(Protocol):
 
 
 class FileSinks:
-    """Keys as files below a folder; the folders between are made once."""
+    """Keys as files below a folder; the folders between are made once.
 
-    def __init__(self, root: Path) -> None:
+    Behind a fence each is made aside and moved to its place when it is whole.
+    """
+
+    def __init__(self, root: Path, fence: Fence | None = None) -> None:
         self._root = str(root)
+        self._fence = fence
         self._made: set[str] = set()
 
     def open(self, key: str) -> FileSink:
         """Begin a new empty file."""
+        aside = None if self._fence is None else str(self._fence.new_path())
+        self._make_parent(key)
+        return FileSink(f"{self._root}/{key}", aside)
+
+    def _make_parent(self, key: str) -> None:
         parent = key.rpartition("/")[0]
         if parent not in self._made:
             os.makedirs(f"{self._root}/{parent}", exist_ok=True)
             self._made.add(parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        return FileSink(os.open(f"{self._root}/{key}", flags, 0o666))
+
+    def adopt(self, made: KeySpace, key: str) -> None:
+        """Move a file that was made behind the fence to its place."""
+        if self._fence is not None:
+            self._fence.check()
+            self._make_parent(key)
+            os.replace(f"{made.location}/{key}", f"{self._root}/{key}")
 
     def remove(self, key: str) -> None:
         """Remove what an earlier attempt may have left."""
+        if self._fence is not None:
+            self._fence.check()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._root}/{key}")
 
@@ -76,22 +96,30 @@ class FileSinks:
 
 
 class FileSink:
-    """A file while it is written."""
+    """The file of a key while it is written: at its place, or aside until it is whole."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, place: str, aside: str | None) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._fd = os.open(aside or place, flags, 0o666)
+        self._place = place
+        self._aside = aside
 
     def write(self, parts: list[Buffer]) -> int:
         """Append buffers; return their bytes."""
         return write_fully(self._fd, parts)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, whole now, and put it in its place."""
         os.close(self._fd)
+        if self._aside is not None:
+            os.replace(self._aside, self._place)
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file as it is: the key is written again."""
         os.close(self._fd)
+        if self._aside is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._aside)
 
 
 class StoreSinks:
@@ -114,6 +142,9 @@ class StoreSinks:
 
     def remove(self, key: str) -> None:
         """Do nothing: a block writes the same keys at every attempt, and a request for each empty chunk is dear."""
+
+    def adopt(self, made: KeySpace, key: str) -> None:
+        """Do nothing: zarr-python put it there."""
 
     def _send(self, key: str, data: Buffer, done: Callable[[], None]) -> None:
         self._slots.acquire()

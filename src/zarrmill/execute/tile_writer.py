@@ -13,6 +13,7 @@ from zarrmill.codecs.bytes_codecs import crc32c
 from zarrmill.errors import NotFoundError
 from zarrmill.execute.chunk_files import KeyEncoding
 from zarrmill.execute.encoder import Encoder
+from zarrmill.execute.sinks import Sinks
 from zarrmill.execute.tiles import TileBuffer, Window
 from zarrmill.execute.writers import WriteChunks, Written
 from zarrmill.grid import ChunkGrid, Coord, Region
@@ -55,7 +56,8 @@ class ZarrWriter:
         self,
         array: Any,
         *,
-        store: KeySpace,
+        made: KeySpace,
+        sinks: Sinks,
         path: str,
         keys: KeyEncoding,
         grid: ChunkGrid,
@@ -63,7 +65,8 @@ class ZarrWriter:
         checksums: bool,
     ) -> None:
         self._array = array
-        self._store = store
+        self._made = made
+        self._sinks = sinks
         self._path = path
         self._keys = keys
         self._grid = grid
@@ -95,16 +98,17 @@ class ZarrWriter:
 
     def _write_one(self, key: str, part: Region, values: NDArray[Any]) -> None:
         if is_filled(values, self._fill):
-            self._store.delete([key])
+            self._sinks.remove(key)
             self._written.empty += 1
             return
         # zarr-python takes an object of no axes for the value itself.
         self._array[part.slices] = values if part.shape else values[()]
-        found = self._store.head(key)
-        data = self._store.get(key) if self._checksums else None
+        found = self._made.head(key)
+        data = self._made.get(key) if self._checksums else None
         if found is None or found.nbytes is None:
-            raise NotFoundError(f"{self._store.location}/{key} is missing right after it was written")
+            raise NotFoundError(f"{self._made.location}/{key} is missing right after it was written")
         self._written.add_key(f"{self._path}/{key}", found.nbytes, None if data is None else crc32c(data))
+        self._sinks.adopt(self._made, key)
 
     def finish(self) -> Written:
         """Return what was written since the last call."""

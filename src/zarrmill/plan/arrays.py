@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from zarrmill.errors import MemoryLimitError
-from zarrmill.grid import Region, Shape, round_up
+from zarrmill.grid import Region, Shape, ceil_div, round_up
 from zarrmill.layout import ArrayLayout
 from zarrmill.plan.array_plan import ArrayPlan, End, Pass, Route, count_open, group_tiles
 from zarrmill.plan.cost import RATES, pass_seconds, scratch_seconds
@@ -149,10 +149,17 @@ def _one_pass_plans(job: Job, limits: Limits, *, threads: int, buffers: int) -> 
             if mem > limits.max_mem or held > MOST_OPEN:
                 continue
             one = Pass("stored", "stored", c.tile, block, buffers, threads, mem)
-            yield _one_pass_seconds(c, job, threads, buffers), _array_plan(job, (one,), source.shape, c.pairs)
+            at_once = _busy(limits, _tiles(source.shape, block)) * threads
+            yield _one_pass_seconds(c, job, at_once, buffers), _array_plan(job, (one,), source.shape, c.pairs)
 
 
-def _one_pass_seconds(c: Candidate, job: Job, threads: int, buffers: int) -> float:
+def _busy(limits: Limits, blocks: int) -> float:
+    """Return how many processes are at work on average: 3 blocks keep 2 of them busy for three quarters of the time."""
+    return blocks / ceil_div(blocks, limits.workers) if blocks else 1.0
+
+
+def _one_pass_seconds(c: Candidate, job: Job, threads: float, buffers: int) -> float:
+    """Return the seconds of a pass with so many threads in all processes that get a block."""
     seconds = pass_seconds(
         RATES,
         threads=threads,
@@ -177,12 +184,22 @@ def _chain_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[fl
     clipped = tuple(min(d, n) for d, n in zip(domain, job.source.shape, strict=True))
     if not math.prod(clipped):
         return
-    for chain in chains(clipped, job.source.chunks, job.unit, job.target.write_chunk, limit=room):
+    for chain in _chains(clipped, job, limits, room=room):
         passes = tuple(_chain_passes(chain, job, limits, threads=threads, domain=clipped))
         held = count_open(clipped, passes[-1].tile, passes[-1].block, job.target.write_chunk)
         if held <= MOST_OPEN and max(p.projected_mem for p in passes) <= limits.max_mem:
             plan = _array_plan(job, passes, domain, job.source.n_chunks)
-            yield _chain_seconds(chain, job, threads=threads, domains=len(plan.domains())), plan
+            at_once = min(_busy(limits, _tiles(clipped, p.block)) for p in passes) * threads
+            yield _chain_seconds(chain, job, threads=at_once, domains=len(plan.domains())), plan
+
+
+def _chains(domain: Shape, job: Job, limits: Limits, *, room: int) -> Iterator[Chain]:
+    """Yield chains of tiles as large as there is room for, and of tiles so small that every process has some."""
+    rooms = {room}
+    if limits.workers > 1:
+        rooms.add(min(room, math.prod(domain) // (BLOCKS_PER_WORKER * limits.workers)))
+    for points in sorted(rooms, reverse=True):
+        yield from chains(domain, job.source.chunks, job.unit, job.target.write_chunk, limit=points)
 
 
 def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domain: Shape) -> Iterator[Pass]:
@@ -206,7 +223,7 @@ def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domai
         yield Pass(reads, writes, tile, block, 2, threads, mem)
 
 
-def _chain_seconds(chain: Chain, job: Job, *, threads: int, domains: int) -> float:
+def _chain_seconds(chain: Chain, job: Job, *, threads: float, domains: int) -> float:
     source, target = job.source, job.target
     tiles = sum(_tiles(source.shape, tile) for tile in chain.tiles)
     seconds = pass_seconds(

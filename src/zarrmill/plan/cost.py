@@ -32,7 +32,7 @@ RATES = Rates()
 
 
 def pass_seconds(
-    rates: Rates, *, threads: int, decoded: int, touches: int, encoded: int, keys: int, tiles: int
+    rates: Rates, *, threads: float, decoded: int, touches: int, encoded: int, keys: int, tiles: int
 ) -> float:
     """Return the seconds of reading, moving and writing the data of one pass."""
     cpu = decoded * (rates.decode + rates.copy) + touches * rates.touch + encoded * (rates.encode + rates.copy)
