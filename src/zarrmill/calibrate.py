@@ -28,9 +28,9 @@ from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.chain import CodecChain
 from zarrmill.execute.chunk_files import write_fully
 from zarrmill.execute.encoder import Encoder
+from zarrmill.execute.intermediates import open_direct
 from zarrmill.execute.opening import StoredArray, encoded_chunks, open_reader
 from zarrmill.execute.records import Records
-from zarrmill.execute.scratch import open_direct
 from zarrmill.execute.tiles import Arena, TileBuffer, cut
 from zarrmill.grid import ChunkGrid, Region, Shape
 from zarrmill.hierarchy import Hierarchy

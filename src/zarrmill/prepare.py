@@ -82,14 +82,14 @@ class Prepared:
         return {"location": self.source.location, "metadata": json.loads(json.dumps(nodes, default=str))}
 
 
-def prepare(opened: OpenedStore, request: Request, *, remote_target: bool = False) -> Prepared:
+def prepare(opened: OpenedStore, request: Request, *, remote: Remote | None = None) -> Prepared:
     """Settle what the arrays of a source become. Raises InvalidInputError, NotFoundError, SourceFormatError.
 
-    ``remote_target`` tells whether requests to a store write the target, which take memory.
+    ``remote`` tells which ends besides the source are reached by requests to a store, which take memory.
     """
     if request.verify not in VERIFY:
         raise InvalidInputError(f"verify {request.verify!r} is not known. Use one of {', '.join(VERIFY)}.")
-    remote = Remote(source=opened.local is None, target=remote_target)
+    remote = replace(remote or Remote(), source=opened.local is None)
     whole = read_hierarchy(opened)
     hierarchy = _selected(whole, request.arrays)
     stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}

@@ -15,6 +15,7 @@ from zarrmill.draft import Claim
 from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement, place
 from zarrmill.execute.fence import Fences, fenced, mark_of
+from zarrmill.execute.intermediates import Intermediates
 from zarrmill.execute.opening import StoredArray
 from zarrmill.execute.run import run
 from zarrmill.execute.workshop import WORKSHOP
@@ -22,12 +23,12 @@ from zarrmill.finish import Finish, check_unchanged
 from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.metadata import CodecsRequest
 from zarrmill.plan.arrays import Limits
+from zarrmill.plan.memory import Remote
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, Request, make_plan, prepare
 from zarrmill.progress import Progress, RunFinished, RunStarted, silent
 from zarrmill.report import RechunkReport
 from zarrmill.resume import forget_lost, free_intermediates
-from zarrmill.scratch_place import Scratch, choose_scratch
 from zarrmill.store import open_store, options_for
 from zarrmill.target import RunJournal, Target, open_target
 from zarrmill.units import parse_bytes
@@ -113,13 +114,14 @@ def rechunk(
         closing(place(executor, workers=workers)) as placement,
         closing(open_target(target, opened, overwrite=overwrite, storage_options=options)) as place_to_write,
     ):
-        prepared = prepare(opened, request, remote_target=place_to_write.is_remote)
+        intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
+        remote = Remote(target=place_to_write.is_remote, scratch=intermediates.folder is None)
+        prepared = prepare(opened, request, remote=remote)
         limits = _limits(max_mem, placement)
         if placement.changes and resume:
             limits = _limits_begun_with(place_to_write, limits)
         plan = make_plan(prepared, target=place_to_write.location, limits=limits, verify=verify)
         placement.check_memory(plan.projected_mem)
-        intermediates = choose_scratch(place_to_write, scratch, everywhere=placement.spreads)
         work = _Work(plan, prepared, place_to_write, placement, intermediates, sync)
         try:
             return work.do(resume=resume, progress=progress or silent, begun=begun)
@@ -152,7 +154,8 @@ def plan_rechunk(
     options = options_for("target", storage_options)
     place_to_write = None if target is None else open_target(target, opened, overwrite=True, storage_options=options)
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    prepared = prepare(opened, request, remote_target=place_to_write is not None and place_to_write.is_remote)
+    remote = Remote(target=place_to_write is not None and place_to_write.is_remote)
+    prepared = prepare(opened, request, remote=remote)
     location = "" if place_to_write is None else place_to_write.location
     return make_plan(prepared, target=location, limits=limits, verify=verify)
 
@@ -189,7 +192,7 @@ class _Work:
         prepared: Prepared,
         target: Target,
         placement: Placement,
-        scratch: Scratch,
+        scratch: Intermediates,
         sync: bool,
     ) -> None:
         self._plan = plan
@@ -207,7 +210,7 @@ class _Work:
         if not resumed:
             self._scratch.remove()
         if self._plan.scratch_bytes:
-            self._target.use_scratch(self._scratch.folder)
+            self._target.use_scratch(self._scratch)
         journal = self._target.open_journal(sync=self._sync)
         try:
             if resumed:

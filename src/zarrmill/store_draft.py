@@ -1,11 +1,12 @@
 """A draft in a store: its chunks lie where readers will find them, but nothing opens, because no metadata is there yet.
 
-TARGET/.zarrmill/claim.json    whose draft it is; created only where there is none
-/journal/…     the finished blocks
-/scratch.json  where this run's intermediates lie, on the host that runs it
-/cleared       an overwritten target is gone
-TARGET/flux/c/0/0 …            the target's chunks
-TARGET/zarr.json               the last key of all; then .zarrmill goes
+.zarrmill/claim.json    whose draft it is; created only where there is none, before any other key
+.zarrmill/journal/      the finished blocks
+.zarrmill/scratch/      intermediates that several hosts share
+.zarrmill/scratch.json  where the intermediates lie otherwise, on the host that runs it
+.zarrmill/cleared       a target that is replaced is gone
+flux/c/0/0 ...          the target's chunks
+zarr.json               the last key of all; then .zarrmill goes
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from zarrmill.keyspace import KeySpace
 FOLDER = ".zarrmill"
 CLAIM = f"{FOLDER}/claim.json"
 JOURNAL = f"{FOLDER}/journal"
+SCRATCH = f"{FOLDER}/scratch"
 SCRATCH_RECORD = f"{FOLDER}/scratch.json"
 CLEARED = f"{FOLDER}/cleared"
 ROOT_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zmetadata", ".zattrs")

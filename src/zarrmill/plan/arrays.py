@@ -11,7 +11,7 @@ from zarrmill.grid import Region, Shape, ceil_div, round_up
 from zarrmill.layout import ArrayLayout
 from zarrmill.plan.array_plan import ArrayPlan, End, Pass, Route, count_open, group_tiles
 from zarrmill.plan.cost import RATES, pass_seconds, scratch_seconds
-from zarrmill.plan.memory import PAGE, SCRATCH_SIDE, Remote, Side, move_side, pass_mem, read_side, write_side
+from zarrmill.plan.memory import PAGE, Remote, Side, move_side, pass_mem, read_side, scratch_side, write_side
 from zarrmill.plan.tiles import Candidate, Chain, chains, one_pass_candidates
 from zarrmill.units import format_bytes
 
@@ -176,8 +176,8 @@ def _one_pass_seconds(c: Candidate, job: Job, threads: float, buffers: int) -> f
 def _chain_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
     """Yield plans of several passes within the smallest independent boxes that are worth a stage of their own."""
     read, write = job.read_side(), job.write_side(open_shards=1)
-    read_room = _room(job, limits, threads=threads, buffers=2, read=read, write=SCRATCH_SIDE)
-    write_room = _room(job, limits, threads=threads, buffers=2, read=SCRATCH_SIDE, write=write)
+    read_room = _room(job, limits, threads=threads, buffers=2, read=read, write=scratch_side(job.remote))
+    write_room = _room(job, limits, threads=threads, buffers=2, read=scratch_side(job.remote), write=write)
     # A segment is padded to a page; segments are never so small that this costs more than an eighth.
     room = min(read_room, write_room) * 7 // 8
     domain = _domain(job, limits)
@@ -217,8 +217,8 @@ def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domai
             arena,
             buffers=2,
             threads=threads,
-            read=SCRATCH_SIDE if i else job.read_side(),
-            write=SCRATCH_SIDE if i < last else job.write_side(open_shards=held),
+            read=scratch_side(job.remote) if i else job.read_side(),
+            write=scratch_side(job.remote) if i < last else job.write_side(open_shards=held),
         )
         yield Pass(reads, writes, tile, block, 2, threads, mem)
 

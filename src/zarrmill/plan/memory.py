@@ -52,10 +52,17 @@ class Remote:
     """Whether the source is."""
     target: bool = False
     """Whether the target is."""
+    scratch: bool = False
+    """Whether intermediates are."""
 
 
-SCRATCH_SIDE = Side(per_thread=0, shared=0)
-"""The end at an intermediate: whole pieces of the tile go straight to the file and back."""
+TILE_REQUEST = 4 * 2**20
+"""Bytes of an intermediate in a store that are read by one request."""
+
+
+def scratch_side(remote: Remote) -> Side:
+    """Return what the end at an intermediate takes: pieces go straight to a file and back, or come by requests."""
+    return Side(per_thread=TILE_REQUEST if remote.scratch else 0, shared=0)
 
 
 def encoded_bound(nbytes: int) -> int:
