@@ -109,6 +109,14 @@ def prepare(opened: OpenedStore, request: Request, *, remote: Remote | None = No
     return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes))
 
 
+def prepare_planned(opened: OpenedStore, plan: RechunkPlan) -> Prepared:
+    """Open the source of a plan that was made before; raises NotFoundError for an array that is no longer there."""
+    hierarchy = _selected(read_hierarchy(opened), tuple(array.path for array in plan.arrays))
+    stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
+    documents = {path: json.loads(text) for path, text in plan.documents}
+    return Prepared(opened, hierarchy, stored, documents, {}, plan.notes)
+
+
 def _readable(opened: OpenedStore, node: Node) -> StoredArray:
     """Return an array of the source; raises SourceFormatError when its metadata make no sense to a reader."""
     try:

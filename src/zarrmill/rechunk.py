@@ -6,32 +6,23 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from zarrmill.draft import Claim
-from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement, place
-from zarrmill.execute.fence import Fences, fenced, mark_of
-from zarrmill.execute.intermediates import Intermediates
-from zarrmill.execute.opening import StoredArray
-from zarrmill.execute.run import run
-from zarrmill.execute.workshop import WORKSHOP
-from zarrmill.finish import Finish, check_unchanged
 from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.metadata import CodecsRequest
 from zarrmill.plan.arrays import Limits
 from zarrmill.plan.memory import Remote
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.prepare import Prepared, Request, make_plan, prepare
-from zarrmill.progress import Progress, RunFinished, RunStarted, silent
+from zarrmill.prepare import Request, make_plan, prepare
+from zarrmill.progress import Progress, silent
 from zarrmill.report import RechunkReport
-from zarrmill.resume import forget_lost, free_intermediates
 from zarrmill.store import open_store, options_for
-from zarrmill.target import RunJournal, Target, open_target
+from zarrmill.target import Target, open_target
 from zarrmill.units import parse_bytes
+from zarrmill.work import Work
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -107,13 +98,10 @@ def rechunk(
     """
     begun = time.perf_counter()
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    request = _request(chunks, shards, codecs, checksum, verify, arrays)
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
-    with (
-        closing(place(executor, workers=workers)) as placement,
-        closing(open_target(target, opened, overwrite=overwrite, storage_options=options)) as place_to_write,
-    ):
+    with closing(place(executor, workers=workers)) as placement:
+        place_to_write = open_target(target, opened, overwrite=overwrite, storage_options=options)
         intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
         remote = Remote(target=place_to_write.is_remote, scratch=intermediates.folder is None)
         prepared = prepare(opened, request, remote=remote)
@@ -122,11 +110,8 @@ def rechunk(
             limits = _limits_begun_with(place_to_write, limits)
         plan = make_plan(prepared, target=place_to_write.location, limits=limits, verify=verify)
         placement.check_memory(plan.projected_mem)
-        work = _Work(plan, prepared, place_to_write, placement, intermediates, sync)
-        try:
+        with closing(Work(plan, prepared, place_to_write, placement, intermediates, sync)) as work:
             return work.do(resume=resume, progress=progress or silent, begun=begun)
-        finally:
-            WORKSHOP.release()
 
 
 def plan_rechunk(
@@ -181,108 +166,3 @@ def _limits_begun_with(target: Target, limits: Limits) -> Limits:
     if found is None:
         return limits
     return replace(limits, threads=found[0].plan["threads"], workers=found[0].plan["processes"])
-
-
-class _Work:
-    """One run of a planned request."""
-
-    def __init__(
-        self,
-        plan: RechunkPlan,
-        prepared: Prepared,
-        target: Target,
-        placement: Placement,
-        scratch: Intermediates,
-        sync: bool,
-    ) -> None:
-        self._plan = plan
-        self._prepared = prepared
-        self._target = target
-        self._placement = placement
-        self._scratch = scratch
-        self._sync = sync
-
-    def do(self, *, resume: bool, progress: Progress, begun: float) -> RechunkReport:
-        """Claim the draft, run what is left of the plan, check, publish and report."""
-        self._scratch.check_space(self._plan.scratch_bytes, max_mem=self._plan.max_mem)
-        claim = Claim(_as_read(self._plan.to_json()), _as_read(self._prepared.identity()))
-        resumed, claimed_ns = self._target.claim(claim, resume=resume)
-        if not resumed:
-            self._scratch.remove()
-        if self._plan.scratch_bytes:
-            self._target.use_scratch(self._scratch)
-        journal = self._target.open_journal(sync=self._sync)
-        try:
-            if resumed:
-                check_unchanged(self._prepared, claimed_ns)
-                self._forget_lost(journal)
-            resumed_blocks = self._start(journal, progress)
-            self._run(journal, progress)
-            finish = Finish(self._plan, self._prepared, self._target, journal)
-            finish.check(claimed_ns=claimed_ns, progress=progress)
-            leftovers = finish.publish(sync=self._sync, scratch=self._scratch, progress=progress)
-            report = finish.report(
-                seconds=time.perf_counter() - begun, resumed_blocks=resumed_blocks, leftovers=leftovers
-            )
-        finally:
-            journal.close()
-        progress(RunFinished(report.seconds, report.peak_mem))
-        return report
-
-    def _forget_lost(self, journal: RunJournal) -> None:
-        documents = self._prepared.documents
-        forget_lost(self._plan, journal, target=self._target, scratch=self._scratch, documents=documents)
-
-    def _start(self, journal: RunJournal, progress: Progress) -> int:
-        """Start measuring, tell of the run, and return how many blocks are done already."""
-        if self._placement.in_process:
-            WORKSHOP.measure().restart()
-        plan, done, done_weight, blocks, weight = self._plan, 0, 0, 0, 0
-        for stage in plan.stages:
-            blocks += len(stage)
-            weight += stage.weight
-            for block in stage.blocks() if len(journal) else ():
-                if block.id in journal:
-                    done += 1
-                    done_weight += block.weight
-        progress(RunStarted(len(plan.stages), blocks, weight, done, done_weight, plan.max_mem, plan.processes))
-        return done
-
-    def _run(self, journal: RunJournal, progress: Progress) -> None:
-        free = partial(free_intermediates, self._scratch)
-        with ExitStack() as stack:
-            run(
-                self._plan,
-                self._operation(self._fences(stack)),
-                placement=self._placement,
-                journal=journal,
-                progress=progress,
-                stage_done=lambda _, stage: free(stage),
-            )
-
-    def _fences(self, stack: ExitStack) -> Fences | None:
-        """Fence the run off where a block may outlive it; keys of a store are whole at any time."""
-        if not self._placement.fenced:
-            return None
-        folder, scratch = self._target.folder, self._scratch.folder
-        target = stack.enter_context(fenced(folder)) if folder is not None else None
-        if not self._plan.scratch_bytes or scratch is None:
-            return Fences(target, None)
-        return Fences(target, stack.enter_context(fenced(scratch)))
-
-    def _operation(self, fences: Fences | None) -> CopyOperation:
-        data = self._target.open_data()
-        arrays = {}
-        for plan in self._plan.arrays:
-            target = StoredArray(data, plan.path, self._prepared.documents[plan.path], plan.target)
-            source = self._prepared.stored[plan.path]
-            mark = mark_of(source.root) if fences is not None and source.root is not None else ""
-            arrays[plan.path] = ArrayCopy(plan, source, target, self._scratch, fences, mark)
-        return CopyOperation(arrays, self._plan.verify)
-
-
-def _as_read(value: Any) -> Any:
-    """Return JSON values as they are after a round trip, lists for tuples."""
-    import json
-
-    return json.loads(json.dumps(value))

@@ -79,8 +79,8 @@ class StoreDraft:
         Nothing else is written before. Raises ResumeError when another request holds the target and ``resume`` is set.
         """
         now = time.time_ns()
-        text = {"format": FORMAT, "token": uuid.uuid4().hex, "time_ns": now, "plan": claim.plan, "source": claim.source}
-        data = json.dumps(text).encode()
+        text = {"format": FORMAT, "token": uuid.uuid4().hex, "time_ns": now, "overwrite": overwrite}
+        data = json.dumps({**text, "plan": claim.plan, "source": claim.source}).encode()
         if self.keys.create(CLAIM, data):
             self._begin(overwrite)
             return False, now
@@ -92,14 +92,21 @@ class StoreDraft:
                     f"{self.location} is held by a run of another request: {'; '.join(changes[:5])}. Repeat that "
                     f"request, or remove its draft (zarrmill discard {self.location}), or start again (--no-resume)."
                 )
-            if overwrite and self.keys.head(CLEARED) is None:
-                self._clear()
-            return True, found[1]
+            if self._replaces():
+                if self.keys.head(CLEARED) is None:
+                    self._clear()
+                return True, found[1]
+            if not (overwrite and self.is_published()):
+                return True, found[1]
         self.remove()
         if not self.keys.create(CLAIM, data):
             raise ResumeError(f"another run has just claimed {self.location}. Wait for it to end, or stop it.")
         self._begin(overwrite)
         return False, now
+
+    def _replaces(self) -> bool:
+        """Tell whether the draft was claimed to replace what was there: only then may chunks from before be removed."""
+        return bool((document_of(self.keys.get(CLAIM) or b"") or {}).get("overwrite"))
 
     def _begin(self, overwrite: bool) -> None:
         """Remove what runs without a claim may have left, and an old target."""

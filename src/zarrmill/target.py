@@ -66,13 +66,13 @@ class Target(Protocol):
     def read_claim(self) -> tuple[Claim, int] | None:
         """Return the claim of a draft that is there already, and when it was made."""
 
-    def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
+    def claim(self, claim: Claim, *, resume: bool, shared: bool = False) -> tuple[bool, int]:
         """Take the target for a run; return whether it continues an earlier one, and when that was claimed."""
 
     def open_data(self) -> OpenedStore:
         """Return the store that the target's chunks are written to."""
 
-    def open_journal(self, *, sync: bool) -> RunJournal:
+    def open_journal(self, *, sync: bool, part: bool = False) -> RunJournal:
         """Return the journal of the run."""
 
     def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
@@ -109,17 +109,17 @@ class DiskTarget:
         """Return the claim of the draft."""
         return self._draft.read_claim()
 
-    def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
+    def claim(self, claim: Claim, *, resume: bool, shared: bool = False) -> tuple[bool, int]:
         """Take the draft beside the target."""
-        return self._draft.claim(claim, resume=resume)
+        return self._draft.claim(claim, resume=resume, shared=shared)
 
     def open_data(self) -> OpenedStore:
         """Return the draft's data."""
         return open_store(self._draft.data, read_only=False)
 
-    def open_journal(self, *, sync: bool) -> RunJournal:
+    def open_journal(self, *, sync: bool, part: bool = False) -> RunJournal:
         """Return the journal in the draft."""
-        return Journal(self._draft.journal, sync=sync)
+        return Journal(self._draft.journal, sync=sync, part=part)
 
     def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
         """Return a folder in the draft, or one of the draft's name in another folder."""
@@ -175,7 +175,7 @@ class StoreTarget:
         """Return the claim below the target."""
         return self._draft.read_claim()
 
-    def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
+    def claim(self, claim: Claim, *, resume: bool, shared: bool = False) -> tuple[bool, int]:
         """Create the claim below the target; an old target goes once it is there."""
         return self._draft.claim(claim, resume=resume, overwrite=self._overwrite)
 
@@ -183,7 +183,7 @@ class StoreTarget:
         """Return the target itself."""
         return self._opened
 
-    def open_journal(self, *, sync: bool) -> RunJournal:
+    def open_journal(self, *, sync: bool, part: bool = False) -> RunJournal:
         """Return the journal below the target."""
         self._journal = KeyJournal(self._keys.below(JOURNAL))
         return self._journal

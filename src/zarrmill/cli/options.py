@@ -187,11 +187,39 @@ Verbose = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
+PlanFile = Annotated[str, typer.Argument(metavar="PLAN", help="File that zarrmill plan --out has written.")]
+PlanOut = Annotated[
+    str | None,
+    typer.Option("--out", metavar="FILE", help="Also write the plan to a file, whose blocks zarrmill run runs."),
+]
+StageNumber = Annotated[int, typer.Option("--stage", min=1, metavar="N", help="Stage of the plan, from 1.")]
+BlockRange = Annotated[
+    str | None,
+    typer.Option("--blocks", metavar="A:B", help="Its blocks A to B - 1, counted from 0; all unless said."),
+]
+CheckOnly = Annotated[bool, typer.Option("--check", help="Verify by the digests in the journal and publish nothing.")]
 DemoOut = Annotated[str, typer.Option("--out", metavar="DIR", help="Where the demonstration puts its files.")]
 DemoObjects = Annotated[int | None, typer.Option("--objects", min=1, metavar="N", help="Objects of the survey.")]
 DemoEpochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Epochs of the survey.")]
 DemoSeed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
 DemoMaxMem = Annotated[str | None, typer.Option("--max-mem", metavar="SIZE", help="Memory limit: 256MiB, 1GiB.")]
+
+
+def read_blocks(text: str | None) -> slice:
+    """Return the slice that ``--blocks`` means.
+
+    >>> read_blocks("0:500"), read_blocks("500:"), read_blocks(None)
+    (slice(0, 500, None), slice(500, None, None), slice(None, None, None))
+    """
+    if text is None:
+        return slice(None)
+    start, colon, stop = text.partition(":")
+    numbers = [int(part) if part.isdecimal() else None for part in (start, stop)]
+    wrong = any(part and number is None for part, number in zip((start, stop), numbers, strict=True))
+    first, last = numbers
+    if not colon or wrong or (first is not None and last is not None and first >= last):
+        raise InvalidInputError(f"--blocks {text!r} is not a range. Write it as 0:500, 500: or :500.")
+    return slice(first, last)
 
 
 def read_chunks(texts: Sequence[str] | None) -> SizesRequest | None:

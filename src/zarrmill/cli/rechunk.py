@@ -22,6 +22,7 @@ def plan(
     verify: options.Verify = options.VerifyChoice.full,
     checksum: options.Checksum = True,
     calibrate: options.Calibrate = True,
+    out: options.PlanOut = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -29,6 +30,21 @@ def plan(
 
     Example: zarrmill plan survey.zarr --chunks object=1,epoch=-1 --max-mem 2GiB
     """
+    if out is not None:
+        planned = zarrmill.plan_rechunk(
+            source,
+            target,
+            chunks=options.read_chunks(chunks),
+            shards=options.read_shards(shards),
+            codecs=codec,
+            max_mem=max_mem,
+            executor=executor,
+            workers=workers,
+            verify=verify.value,
+            checksum=checksum,
+            arrays=array,
+        )
+        zarrmill.write_plan(planned, out)
     report = zarrmill.estimate(
         source,
         target,

@@ -62,6 +62,19 @@ def rechunk_tables(data: Json) -> list[Table]:
     return [_pick(arrays, columns), Table(facts), _notes(data)]
 
 
+def blocks_tables(data: Json) -> list[Table]:
+    """Return what a run of some blocks has done."""
+    resumed = f", {data['resumed_blocks']:,} of them done before" if data["resumed_blocks"] else ""
+    facts = [
+        ["target", str(data["target"])],
+        ["stage", str(data["stage"])],
+        ["blocks", f"{data['blocks']:,}{resumed}"],
+        ["time", format_seconds(data["seconds"])],
+        ["peak memory", f"{format_bytes(data['peak_mem'])} of {format_bytes(data['max_mem'])}"],
+    ]
+    return [Table(facts)]
+
+
 def plan_tables(data: Json) -> list[Table]:
     """Return what a run would do."""
     arrays = [row | {"from": _say_division(row, "_before"), "to": _say_division(row)} for row in data["arrays"]]

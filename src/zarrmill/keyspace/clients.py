@@ -121,7 +121,7 @@ def _memory_link(root: str, name: str) -> Link:
     with _lock:
         client = _memory.setdefault(name, None) or store()
         _memory[name] = client
-    return Link(root, client, client, again=(_memory_link, (root, name)))
+    return Link(root, client, client, keeps_memory=True, again=(_memory_link, (root, name)))
 
 
 def _recipe(options: Options, url: StoreUrl) -> _Recipe:

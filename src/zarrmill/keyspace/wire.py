@@ -101,6 +101,8 @@ class Wire:
     def write(self, path: str, data: Buffer, *, mode: str) -> None:
         """Write a value with one request, in mode "overwrite" or "create"."""
         writer = self.link.check_writer()
+        if self.link.keeps_memory:
+            data = bytes(data)
         self.counts.add("puts", written=memoryview(data).nbytes)
         try:
             writer.put(path, data, mode=mode, use_multipart=False)
