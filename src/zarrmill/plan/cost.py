@@ -23,7 +23,7 @@ class Rates:
     """CPU seconds to write one key."""
     segment: float = 300e-6
     """Seconds to read one segment of an intermediate: a seek."""
-    tile: float = 3e-3
+    tile: float = 1e-3
     """Seconds in which the threads wait for each other at the end of a tile."""
 
 
