@@ -161,7 +161,8 @@ def test_processes_at_the_same_time(source: Path, tmp_path: Path) -> None:
 
     layout = ("--chunks", "64,1,8", "--shards", "64,10,8", "--executor", "processes", "--workers", 12)
     planned = start("plan", source, target, *layout, "--max-mem", "64MiB", "--out", plan, "--no-calibrate")
-    assert planned.wait(120) == 0, planned.communicate()
+    _, errors = planned.communicate(timeout=120)
+    assert planned.returncode == 0, errors
     jobs = [start("run", plan, "--stage", 1, "--blocks", f"{i}:{i + 3}", "--json") for i in (0, 3, 6, 9)]
     for job in jobs:
         output, errors = job.communicate(timeout=120)
