@@ -68,6 +68,8 @@ class Prepared:
     """What is to be planned, by path."""
     notes: tuple[str, ...]
     """What people should know."""
+    remote: Remote
+    """Which ends are reached by requests to a store."""
 
     def encoded_documents(self) -> dict[str, bytes]:
         """Return the target's metadata files by path, consolidated in the root's where the source's were."""
@@ -106,7 +108,7 @@ def prepare(opened: OpenedStore, request: Request, *, remote_target: bool = Fals
         documents[path], jobs[path], more = _settle(node, stored[path], request, explicit=whole.is_array)
         jobs[path] = replace(jobs[path], remote=remote)
         notes += [f"{path or 'array'}: {note}" for note in (*node.notes, *more)]
-    return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes))
+    return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes), remote)
 
 
 def _readable(opened: OpenedStore, node: Node) -> StoredArray:
@@ -142,6 +144,7 @@ def make_plan(prepared: Prepared, *, target: str, limits: Limits, verify: str) -
         verify=verify,
         documents=tuple((path, documents[path].decode()) for path in ordered),
         notes=prepared.notes,
+        remote=prepared.remote,
     )
 
 

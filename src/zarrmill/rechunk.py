@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zarrmill.changes import take_prints
 from zarrmill.draft import Claim, remove_tree
 from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement, place
 from zarrmill.execute.opening import StoredArray
+from zarrmill.execute.request_meter import RunMeter
 from zarrmill.execute.run import run
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.finish import Finish, check_unchanged
@@ -25,7 +27,7 @@ from zarrmill.prepare import Prepared, Request, make_plan, prepare
 from zarrmill.progress import Progress, RunFinished, RunStarted, silent
 from zarrmill.report import RechunkReport
 from zarrmill.resume import forget_lost, free_intermediates
-from zarrmill.store import open_store, options_for
+from zarrmill.store import asked_before, open_store, options_for
 from zarrmill.target import RunJournal, StoreTarget, Target, check_space, open_target
 from zarrmill.units import parse_bytes
 
@@ -95,7 +97,7 @@ def rechunk(
     >>> report.arrays[0].chunks, report.keys_written
     ((1, 30), 1)
     """
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), (asked_before(source), asked_before(target))
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
     placement = place(executor, workers=workers)
     opened = open_store(source, storage_options=options_for("source", storage_options))
@@ -105,6 +107,8 @@ def rechunk(
     prepared = prepare(opened, request, remote_target=isinstance(place_to_write, StoreTarget))
     plan = make_plan(prepared, target=place_to_write.location, limits=_limits(max_mem, placement), verify=verify)
     work = _Work(plan, prepared, place_to_write, placement, place_to_write.scratch_folder(scratch), sync)
+    work.meter.leave_out("source", before[0])
+    work.meter.leave_out("target", before[1])
     try:
         return work.do(resume=resume, progress=progress or silent, begun=begun)
     finally:
@@ -175,11 +179,16 @@ class _Work:
         self._placement = placement
         self._scratch = scratch
         self._sync = sync
+        remote = prepared.remote
+        self.meter = RunMeter(prepared.source.keys if remote.source else None, target.keys if remote.target else None)
+        """The requests of the run."""
 
     def do(self, *, resume: bool, progress: Progress, begun: float) -> RechunkReport:
         """Claim the draft, run what is left of the plan, check, publish and report."""
         check_space(self._scratch, self._plan.scratch_bytes, max_mem=self._plan.max_mem)
-        claim = Claim(_as_read(self._plan.to_json()), _as_read(self._prepared.identity()))
+        prints = take_prints(self._prepared.stored)
+        identity = self._prepared.identity() | ({"listing": {p: prints[p].to_json() for p in prints}} if prints else {})
+        claim = Claim(_as_read(self._plan.to_json()), _as_read(identity))
         resumed, claimed_ns = self._target.claim(claim, resume=resume)
         if not resumed:
             remove_tree(self._scratch)
@@ -191,12 +200,16 @@ class _Work:
                 check_unchanged(self._prepared, claimed_ns)
                 self._forget_lost(journal)
             resumed_blocks = self._start(journal, progress)
+            self.meter.start(journal)
             self._run(journal, progress)
             finish = Finish(self._plan, self._prepared, self._target, journal)
-            finish.check(claimed_ns=claimed_ns, progress=progress)
+            finish.check(claimed_ns=claimed_ns, prints=prints, progress=progress)
             leftovers = finish.publish(sync=self._sync, scratch=self._scratch, progress=progress)
             report = finish.report(
-                seconds=time.perf_counter() - begun, resumed_blocks=resumed_blocks, leftovers=leftovers
+                seconds=time.perf_counter() - begun,
+                resumed_blocks=resumed_blocks,
+                leftovers=leftovers,
+                meter=self.meter,
             )
         finally:
             journal.close()

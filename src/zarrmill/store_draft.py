@@ -10,6 +10,7 @@ TARGET/zarr.json               the last key of all; then .zarrmill goes
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -161,6 +162,12 @@ class StoreDraft:
         self.keys.delete(doomed)
         self.keys.delete([CLAIM])
         return nbytes
+
+
+def scratch_name(location: str) -> str:
+    """Return the name of the folder of a target's intermediates: the same for the same target, and for no other."""
+    place = hashlib.blake2b(location.encode(), digest_size=4).hexdigest()
+    return f"{location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
 
 
 def document_of(data: Any) -> dict[str, Any] | None:

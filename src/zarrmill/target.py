@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -16,10 +15,11 @@ from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
 from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.local import LocalKeys
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
-from zarrmill.store import OpenedStore, is_local, local_path, open_keys, open_new, open_store
-from zarrmill.store_draft import JOURNAL, StoreDraft, document_of
+from zarrmill.store import OpenedStore, counted_with, is_local, local_path, open_keys, open_new, open_store
+from zarrmill.store_draft import JOURNAL, StoreDraft, document_of, scratch_name
 from zarrmill.units import format_bytes
 
 STORE_SCRATCH = Path("/var/tmp")
@@ -57,6 +57,10 @@ class Target(Protocol):
     def place(self) -> str:
         """Where the draft lies, for messages."""
 
+    @property
+    def keys(self) -> KeySpace:
+        """The keys of the target, or of its draft, through which every request is counted."""
+
     def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
         """Take the target for a run; return whether it continues an earlier one, and when that was claimed."""
 
@@ -93,6 +97,7 @@ class DiskTarget:
         self._overwrite = overwrite
         self.location = str(path)
         self.place = str(self._draft.folder)
+        self.keys: KeySpace = LocalKeys(self._draft.data)
 
     def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
         """Take the draft beside the target."""
@@ -144,7 +149,7 @@ class StoreTarget:
 
     def __init__(self, opened: OpenedStore, *, overwrite: bool, parents: Callable[[], Iterator[KeySpace]]) -> None:
         self._opened = opened
-        self._keys = keys = opened.keys
+        self.keys = keys = opened.keys
         self._draft = StoreDraft(keys)
         self._overwrite = overwrite
         self._parents = parents
@@ -162,14 +167,12 @@ class StoreTarget:
 
     def open_journal(self, *, sync: bool) -> RunJournal:
         """Return the journal below the target."""
-        self._journal = KeyJournal(self._keys.below(JOURNAL))
+        self._journal = KeyJournal(self.keys.below(JOURNAL))
         return self._journal
 
     def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
         """Return a folder of this host that the same target always gets."""
-        place = hashlib.blake2b(self.location.encode(), digest_size=4).hexdigest()
-        folder = STORE_SCRATCH if scratch is None else existing(scratch)
-        return folder / f"{self.location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
+        return (STORE_SCRATCH if scratch is None else existing(scratch)) / scratch_name(self.location)
 
     def use_scratch(self, folder: Path) -> None:
         """Note the folder below the target."""
@@ -186,8 +189,8 @@ class StoreTarget:
     def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""
         for path in sorted(filter(None, documents), key=lambda path: (-path.count("/"), path)):
-            self._keys.put(f"{path}/{METADATA}", documents[path])
-        if not self._keys.create(METADATA, documents[""]):
+            self.keys.put(f"{path}/{METADATA}", documents[path])
+        if not self.keys.create(METADATA, documents[""]):
             raise AlreadyExistsError(
                 f"{self.location} came to be while this run wrote. Its chunks may be a mixture of both: remove it "
                 f"(overwrite, --overwrite) and run again."
@@ -236,7 +239,7 @@ def open_target(
         location = opened.location.rstrip("/")
         while isinstance(target, str) and location.count("/") > 3:
             location = location.rpartition("/")[0]
-            yield open_keys(location, storage_options=storage_options)
+            yield counted_with(open_keys(location, storage_options=storage_options), opened.keys)
 
     return StoreTarget(opened, overwrite=overwrite, parents=parents)
 

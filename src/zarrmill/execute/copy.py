@@ -19,6 +19,7 @@ from zarrmill.execute.opening import (
 )
 from zarrmill.execute.readers import ReadTiles, Tally
 from zarrmill.execute.records import Records
+from zarrmill.execute.request_meter import BlockMeter
 from zarrmill.execute.scratch import ScratchReader, ScratchWriter, scratch_name
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.execute.writers import WriteTiles, Written
@@ -60,8 +61,10 @@ class CopyOperation:
         with WORKSHOP.lock:
             meter = WORKSHOP.measure()
             copier = _copier(self, payload.array)
+            requests = BlockMeter(*(end.keys if end.root is None else None for end in copier.ends))
             counts, facts = copier.run(payload, advance)
-            facts |= {"memory": str(meter.now()), "peak": str(meter.peak())}
+            facts |= {"memory": str(meter.now()), "peak": str(meter.peak())} | requests.facts()
+            counts |= requests.counts()
             return BlockResult(block.id, counts, facts)
 
 
@@ -87,6 +90,11 @@ class Copier:
         self._scratch = copy.scratch
         self._verify = verify
         self._records = self._choose_records()
+
+    @property
+    def ends(self) -> tuple[StoredArray, StoredArray]:
+        """The array that is read and the one that is written."""
+        return self._source, self._target
 
     def _choose_records(self) -> Records:
         plan, dtype, shape = self._plan, self._source.dtype, self._source.layout.shape
