@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import zarr
+from zarr.core.sync import sync
 
 from zarrmill.discard import discard
 from zarrmill.draft import Claim, Draft
@@ -144,6 +145,19 @@ def test_a_published_store_at_a_url_stays(tmp_path):
     open_keys(target).put(".zarrmill/cleared", b"")
     assert discard(target).removed == (f"{target}/.zarrmill",)
     assert verify(tmp_path / "a", target).equal
+
+
+def test_a_draft_in_a_zarr_store_goes_too(tmp_path):
+    """Its keys are removed one by one."""
+    write(tmp_path / "a")
+    store = zarr.storage.MemoryStore()
+    leave_draft(tmp_path / "a", store)
+    assert discard(store).nbytes == 0
+    assert sync(_listed(store)) == []
+
+
+async def _listed(store):
+    return [key async for key in store.list()]
 
 
 def test_what_can_only_be_read_has_no_draft():

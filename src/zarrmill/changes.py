@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zarrmill.execute.chunk_files import KeyEncoding
 from zarrmill.execute.keys import add_terms
@@ -94,9 +93,13 @@ class Print:
     newest: tuple[int, str] = (0, "")
     """When the youngest key was written, by the store's clock, and which that is."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what identifies the array, without the time, which says nothing of values."""
-        return {"keys": self.keys, "terms": f"{self.terms:016x}"}
+    def say(self) -> str:
+        """Return what identifies the array, without the time, which says nothing of values.
+
+        >>> Print(12, 255).say()
+        '12 keys of fingerprint 00000000000000ff'
+        """
+        return f"{self.keys} keys of fingerprint {self.terms:016x}"
 
 
 def take_print(keys: KeySpace) -> Print:

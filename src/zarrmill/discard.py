@@ -46,7 +46,7 @@ def discard(target: Any, *, storage_options: Mapping[str, Any] | None = None) ->
     """
     path = local_folder(target)
     if path is None:
-        return _discard_in_store(keys_of(target, options_for("target", storage_options)))
+        return _discard_in_store(keys_of(target, options_for("target", storage_options), read_only=False))
     draft = Draft(path)
     if not draft.exists():
         others = [str(other.target) for other in find_drafts(path)]

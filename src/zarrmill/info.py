@@ -178,11 +178,11 @@ def local_folder(location: Any) -> Path | None:
     return open_store(location).local
 
 
-def keys_of(location: Any, storage_options: Mapping[str, Any] | None) -> KeySpace:
+def keys_of(location: Any, storage_options: Mapping[str, Any] | None, *, read_only: bool = True) -> KeySpace:
     """Return the keys at a location that is not on the local disk, where there may be nothing yet."""
     if isinstance(location, str | os.PathLike):
         return open_keys(location, storage_options=storage_options)
-    return open_store(location).keys
+    return open_store(location, read_only=read_only).keys
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------

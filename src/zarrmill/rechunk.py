@@ -187,7 +187,7 @@ class _Work:
         """Claim the draft, run what is left of the plan, check, publish and report."""
         check_space(self._scratch, self._plan.scratch_bytes, max_mem=self._plan.max_mem)
         prints = take_prints(self._prepared.stored)
-        identity = self._prepared.identity() | ({"listing": {p: prints[p].to_json() for p in prints}} if prints else {})
+        identity = self._prepared.identity() | ({"listing": {p: prints[p].say() for p in prints}} if prints else {})
         claim = Claim(_as_read(self._plan.to_json()), _as_read(identity))
         resumed, claimed_ns = self._target.claim(claim, resume=resume)
         if not resumed:
