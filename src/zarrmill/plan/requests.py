@@ -17,7 +17,7 @@ from zarrmill.errors import InvalidInputError
 from zarrmill.grid import Coord, Shape, ceil_div
 from zarrmill.layout import ArrayLayout
 from zarrmill.plan.array_plan import ArrayPlan
-from zarrmill.plan.memory import FETCH_BYTES, INDEX_CACHE, encoded_bound, index_nbytes
+from zarrmill.plan.memory import FETCH_BYTES, INDEX_CACHE, encoded_bound, index_nbytes, key_bound
 from zarrmill.plan.rechunk import RechunkPlan
 
 PAGE_KEYS = 1000
@@ -158,9 +158,11 @@ def _target_requests(plan: RechunkPlan) -> EndRequests:
 def _read_back(array: ArrayPlan, verify: str) -> EndRequests:
     target = array.target
     if verify == "written":
-        # A part that comes whole is followed by a look at whether there is more.
-        gets = target.n_write_chunks * (math.prod(target.write_chunk) * target.itemsize // FETCH_BYTES + 1)
-        return EndRequests(gets=gets, bytes_read=target.nbytes)
+        in_parts = key_bound(target) > FETCH_BYTES
+        parts = key_bound(target) // FETCH_BYTES + 1 if in_parts else 1
+        # Of the last part, which is short, the store is asked whether the value ends there.
+        heads = target.n_write_chunks if in_parts else 0
+        return EndRequests(gets=target.n_write_chunks * parts, heads=heads, bytes_read=target.nbytes)
     if verify != "full":
         return EndRequests()
     gets = target.n_chunks if target.shards is None else _whole_shard_reads(target, array.passes[-1].tile)
