@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from zarrmill.changes import find_changed
+from collections.abc import Mapping
+
+from zarrmill.changes import Print, find_changed, find_reprinted, untold_changes
 from zarrmill.digests import store_digest
 from zarrmill.errors import PublishError, SourceChangedError, VerifyError
 from zarrmill.execute.account import ArrayAccount, accounts
 from zarrmill.execute.intermediates import Intermediates
+from zarrmill.execute.request_meter import RunMeter
+from zarrmill.keyspace.model import Requests
 from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, array_digest
 from zarrmill.progress import Progress, StepStarted
 from zarrmill.publish import stored_terms
-from zarrmill.report import ArrayReport, RechunkReport
+from zarrmill.report import ArrayReport, RechunkReport, RunRequests
 from zarrmill.resume import lost_blocks
 from zarrmill.target import RunJournal, Target
 
@@ -20,12 +24,20 @@ from zarrmill.target import RunJournal, Target
 def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
     """Raise SourceChangedError when a file of the source is younger than the claim of a draft."""
     for array in prepared.stored.values():
-        changed = find_changed(array, claimed_ns)
-        if changed is not None:
-            raise SourceChangedError(
-                f"{changed} was changed after this run began, so the target may mix old and new values. "
-                f"Run again with --no-resume when nobody writes to the source."
-            )
+        _raise_changed(find_changed(array, claimed_ns))
+
+
+def check_prints(prepared: Prepared, prints: Mapping[str, Print]) -> None:
+    """Raise SourceChangedError when the listing of an array in a store differs from the one at the start."""
+    _raise_changed(find_reprinted(prepared.stored, prints))
+
+
+def _raise_changed(changed: str | None) -> None:
+    if changed is not None:
+        raise SourceChangedError(
+            f"{changed} was changed after this run began, so the target may mix old and new values. "
+            f"Run again with --no-resume when nobody writes to the source."
+        )
 
 
 class Finish:
@@ -42,13 +54,14 @@ class Finish:
     def _account(self, array: ArrayPlan) -> ArrayAccount:
         return self._accounts.get(array.path, ArrayAccount())
 
-    def check(self, *, claimed_ns: int, progress: Progress) -> None:
+    def check(self, *, claimed_ns: int, prints: Mapping[str, Print], progress: Progress) -> None:
         """Check that every key is there, that what was written is what was read, and that the source has not changed.
 
         Raises PublishError, VerifyError, SourceChangedError.
         """
         progress(StepStarted("check"))
         check_unchanged(self._prepared, claimed_ns)
+        check_prints(self._prepared, prints)
         for array in self._plan.arrays:
             self._check_complete(array)
             if self._plan.verify == "full":
@@ -83,11 +96,14 @@ class Finish:
         documents = {path: text.encode() for path, text in self._plan.documents}
         return self._target.publish(documents, sync=sync, scratch=scratch)
 
-    def report(self, *, seconds: float, resumed_blocks: int, leftovers: tuple[str, ...]) -> RechunkReport:
+    def report(
+        self, *, seconds: float, resumed_blocks: int, leftovers: tuple[str, ...], meter: RunMeter
+    ) -> RechunkReport:
         """Return what the run did."""
         plan = self._plan
         total = self._total()
-        notes = [*plan.notes, *(f"could not be removed: {path}. Remove it by hand." for path in leftovers)]
+        notes = [*plan.notes, *untold_changes(self._prepared.stored)]
+        notes += [f"could not be removed: {path}. Remove it by hand." for path in leftovers]
         return RechunkReport(
             source=plan.source,
             target=plan.target,
@@ -109,7 +125,15 @@ class Finish:
             verify=plan.verify,
             digest=store_digest(self._digests) if plan.verify == "full" else None,
             notes=tuple(notes),
+            requests=self._requests(meter),
         )
+
+    def _requests(self, meter: RunMeter) -> RunRequests | None:
+        made = meter.made(self._journal)
+        if not made:
+            return None
+        total = sum(made.values(), Requests())
+        return RunRequests(total, made.get("source"), made.get("target"), meter.earlier)
 
     def _total(self) -> dict[str, int]:
         total: dict[str, int] = {}

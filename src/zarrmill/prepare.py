@@ -68,6 +68,8 @@ class Prepared:
     """What is to be planned, by path."""
     notes: tuple[str, ...]
     """What people should know."""
+    remote: Remote
+    """Which ends are reached by requests to a store."""
 
     def encoded_documents(self) -> dict[str, bytes]:
         """Return the target's metadata files by path, consolidated in the root's where the source's were."""
@@ -106,7 +108,7 @@ def prepare(opened: OpenedStore, request: Request, *, remote: Remote | None = No
         documents[path], jobs[path], more = _settle(node, stored[path], request, explicit=whole.is_array)
         jobs[path] = replace(jobs[path], remote=remote)
         notes += [f"{path or 'array'}: {note}" for note in (*node.notes, *more)]
-    return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes))
+    return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes), remote)
 
 
 def prepare_planned(opened: OpenedStore, plan: RechunkPlan) -> Prepared:
@@ -114,7 +116,7 @@ def prepare_planned(opened: OpenedStore, plan: RechunkPlan) -> Prepared:
     hierarchy = _selected(read_hierarchy(opened), tuple(array.path for array in plan.arrays))
     stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
     documents = {path: json.loads(text) for path, text in plan.documents}
-    return Prepared(opened, hierarchy, stored, documents, {}, plan.notes)
+    return Prepared(opened, hierarchy, stored, documents, {}, plan.notes, Remote(source=opened.local is None))
 
 
 def _readable(opened: OpenedStore, node: Node) -> StoredArray:
@@ -150,6 +152,7 @@ def make_plan(prepared: Prepared, *, target: str, limits: Limits, verify: str) -
         verify=verify,
         documents=tuple((path, documents[path].decode()) for path in ordered),
         notes=prepared.notes,
+        remote=prepared.remote,
     )
 
 

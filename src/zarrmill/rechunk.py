@@ -19,7 +19,7 @@ from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Request, make_plan, prepare
 from zarrmill.progress import Progress, silent
 from zarrmill.report import RechunkReport
-from zarrmill.store import open_store, options_for
+from zarrmill.store import asked_before, open_store, options_for
 from zarrmill.target import Target, open_target
 from zarrmill.units import parse_bytes
 from zarrmill.work import Work
@@ -96,7 +96,7 @@ def rechunk(
     >>> report.arrays[0].chunks, report.keys_written
     ((1, 30), 1)
     """
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), (asked_before(source), asked_before(target))
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
@@ -111,6 +111,8 @@ def rechunk(
         plan = make_plan(prepared, target=place_to_write.location, limits=limits, verify=verify)
         placement.check_memory(plan.projected_mem)
         with closing(Work(plan, prepared, place_to_write, placement, intermediates, sync)) as work:
+            work.meter.leave_out("source", before[0])
+            work.meter.leave_out("target", before[1])
             return work.do(resume=resume, progress=progress or silent, begun=begun)
 
 

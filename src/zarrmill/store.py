@@ -18,6 +18,7 @@ from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.clients import open_link, wrap_client
 from zarrmill.keyspace.local import LocalKeys
+from zarrmill.keyspace.model import Requests
 from zarrmill.keyspace.object_store import ObjectKeys
 from zarrmill.keyspace.urls import parse_url, scheme_of
 from zarrmill.keyspace.zarr_keys import ZarrKeys
@@ -86,6 +87,16 @@ def open_store(
     return _opened(keys, read_only=read_only)
 
 
+def counted_with(keys: KeySpace, others: KeySpace) -> KeySpace:
+    """Return keys whose requests count as those of other keys of the same bucket."""
+    return ObjectKeys(keys.link, prefix=keys.prefix, counts=others.counts) if isinstance(keys, ObjectKeys) else keys
+
+
+def asked_before(location: Any) -> Requests:
+    """Return the requests that were made through a location already: none but for a store that is open."""
+    return location.keys.counts.snapshot() if isinstance(location, OpenedStore) else Requests()
+
+
 def options_for(end: str, options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return the options of one end of a run ("source" or "target"), where those of both are given apart.
 
@@ -94,6 +105,9 @@ def options_for(end: str, options: Mapping[str, Any] | None) -> Mapping[str, Any
     """
     if options is None:
         return None
+    for name in ("source", "target"):
+        if not isinstance(options.get(name, {}), Mapping):
+            raise InvalidInputError(f"storage option {name}={options[name]!r} is no mapping of options for that end.")
     shared = {key: value for key, value in options.items() if key not in ("source", "target")}
     return {**shared, **options.get(end, {})}
 

@@ -11,6 +11,7 @@ zarr.json               the last key of all; then .zarrmill goes
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -170,6 +171,12 @@ class StoreDraft:
         self.keys.delete(doomed)
         self.keys.delete([CLAIM])
         return nbytes
+
+
+def scratch_name(location: str) -> str:
+    """Return the name of the folder of a target's intermediates: the same for the same target, and for no other."""
+    place = hashlib.blake2b(location.encode(), digest_size=4).hexdigest()
+    return f"{location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
 
 
 def document_of(data: Any) -> dict[str, Any] | None:

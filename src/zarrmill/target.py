@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,10 +14,11 @@ from zarrmill.execute.intermediates import DiskIntermediates, Intermediates, Sto
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
 from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.local import LocalKeys
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
-from zarrmill.store import OpenedStore, is_local, local_path, open_keys, open_new, open_store
-from zarrmill.store_draft import JOURNAL, SCRATCH, StoreDraft, document_of
+from zarrmill.store import OpenedStore, counted_with, is_local, local_path, open_keys, open_new, open_store
+from zarrmill.store_draft import JOURNAL, SCRATCH, StoreDraft, document_of, scratch_name
 
 STORE_SCRATCH = Path("/var/tmp")
 """Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
@@ -54,6 +54,10 @@ class Target(Protocol):
     @property
     def place(self) -> str:
         """Where the draft lies, for messages."""
+
+    @property
+    def keys(self) -> KeySpace:
+        """The keys of the target, or of its draft, through which every request is counted."""
 
     @property
     def folder(self) -> Path | None:
@@ -104,6 +108,7 @@ class DiskTarget:
         self.place = str(self._draft.folder)
         self.folder: Path | None = self._draft.folder
         self.is_remote = False
+        self.keys: KeySpace = LocalKeys(self._draft.data)
 
     def read_claim(self) -> tuple[Claim, int] | None:
         """Return the claim of the draft."""
@@ -161,7 +166,7 @@ class StoreTarget:
 
     def __init__(self, opened: OpenedStore, *, overwrite: bool, parents: Callable[[], Iterator[KeySpace]]) -> None:
         self._opened = opened
-        self._keys = keys = opened.keys
+        self.keys = keys = opened.keys
         self._draft = StoreDraft(keys)
         self._overwrite = overwrite
         self._parents = parents
@@ -185,16 +190,16 @@ class StoreTarget:
 
     def open_journal(self, *, sync: bool, part: bool = False) -> RunJournal:
         """Return the journal below the target."""
-        self._journal = KeyJournal(self._keys.below(JOURNAL))
+        self._journal = KeyJournal(self.keys.below(JOURNAL))
         return self._journal
 
     def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
         """Return a folder of this host that the same target always gets, or a place below it for several hosts."""
         if scratch is None and spread:
-            return StoreIntermediates(self._keys.below(SCRATCH))
-        place = hashlib.blake2b(self.location.encode(), digest_size=4).hexdigest()
-        folder = STORE_SCRATCH if scratch is None else existing(scratch)
-        return DiskIntermediates(folder / f"{self.location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}")
+            return StoreIntermediates(self.keys.below(SCRATCH))
+        return DiskIntermediates(
+            (STORE_SCRATCH if scratch is None else existing(scratch)) / scratch_name(self.location)
+        )
 
     def use_scratch(self, scratch: Intermediates) -> None:
         """Note the folder below the target."""
@@ -212,8 +217,8 @@ class StoreTarget:
     def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""
         for path in sorted(filter(None, documents), key=lambda path: (-path.count("/"), path)):
-            self._keys.put(f"{path}/{METADATA}", documents[path])
-        if not self._keys.create(METADATA, documents[""]):
+            self.keys.put(f"{path}/{METADATA}", documents[path])
+        if not self.keys.create(METADATA, documents[""]):
             raise AlreadyExistsError(
                 f"{self.location} came to be while this run wrote. Its chunks may be a mixture of both: remove it "
                 f"(overwrite, --overwrite) and run again."
@@ -263,7 +268,7 @@ def open_target(
         location = opened.location.rstrip("/")
         while isinstance(target, str) and location.count("/") > 3:
             location = location.rpartition("/")[0]
-            yield open_keys(location, storage_options=storage_options)
+            yield counted_with(open_keys(location, storage_options=storage_options), opened.keys)
 
     return StoreTarget(opened, overwrite=overwrite, parents=parents)
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zarrmill.changes import Print, take_prints
 from zarrmill.draft import Claim
 from zarrmill.errors import ResumeError
 from zarrmill.execute.copy import ArrayCopy, CopyOperation
@@ -17,6 +18,7 @@ from zarrmill.execute.executors import Placement
 from zarrmill.execute.fence import Fences, fenced, mark_of
 from zarrmill.execute.intermediates import Intermediates
 from zarrmill.execute.opening import StoredArray
+from zarrmill.execute.request_meter import RunMeter
 from zarrmill.execute.run import run
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.finish import Finish, check_unchanged
@@ -121,6 +123,10 @@ class Work:
         self._placement = placement
         self._scratch = scratch
         self._sync = sync
+        source_keys = prepared.source.keys if prepared.source.local is None else None
+        self.meter = RunMeter(source_keys, target.keys if target.is_remote else None)
+        """The requests of the run."""
+        self._prints: dict[str, Print] = {}
 
     def do(self, *, resume: bool, progress: Progress, begun: float) -> RechunkReport:
         """Claim the draft, run what is left of the plan, check, publish and report."""
@@ -136,12 +142,16 @@ class Work:
                 check_unchanged(self._prepared, claimed_ns)
                 self._forget_lost(journal)
             resumed_blocks = self._start(journal, progress)
+            self.meter.start(journal)
             self._run(self._plan, journal, progress, free=True)
             finish = Finish(self._plan, self._prepared, self._target, journal)
-            finish.check(claimed_ns=claimed_ns, progress=progress)
+            finish.check(claimed_ns=claimed_ns, prints=self._prints, progress=progress)
             leftovers = finish.publish(sync=self._sync, scratch=self._scratch, progress=progress)
             report = finish.report(
-                seconds=time.perf_counter() - begun, resumed_blocks=resumed_blocks, leftovers=leftovers
+                seconds=time.perf_counter() - begun,
+                resumed_blocks=resumed_blocks,
+                leftovers=leftovers,
+                meter=self.meter,
             )
         finally:
             journal.close()
@@ -177,12 +187,16 @@ class Work:
         try:
             check_stages_done(self._plan, journal, before=len(self._plan.stages))
             finish = Finish(self._plan, self._prepared, self._target, journal)
-            finish.check(claimed_ns=claimed_ns, progress=progress)
+            self.meter.start(journal)
+            finish.check(claimed_ns=claimed_ns, prints=self._prints, progress=progress)
             leftovers: tuple[str, ...] = ()
             if publish:
                 leftovers = finish.publish(sync=self._sync, scratch=self._scratch, progress=progress)
             report = finish.report(
-                seconds=time.perf_counter() - begun, resumed_blocks=len(journal), leftovers=leftovers
+                seconds=time.perf_counter() - begun,
+                resumed_blocks=len(journal),
+                leftovers=leftovers,
+                meter=self.meter,
             )
         finally:
             journal.close()
@@ -195,7 +209,11 @@ class Work:
         self._target.close()
 
     def _claim(self) -> Claim:
-        return Claim(_as_read(self._plan.to_json()), _as_read(self._prepared.identity()))
+        """Return whose draft it is; a source in a store is told from a changed one by a print of its listing."""
+        self._prints = take_prints(self._prepared.stored)
+        listing = {path: found.say() for path, found in self._prints.items()}
+        identity = self._prepared.identity() | ({"listing": listing} if listing else {})
+        return Claim(_as_read(self._plan.to_json()), _as_read(identity))
 
     def _measure(self) -> None:
         if self._placement.in_process:

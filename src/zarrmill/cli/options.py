@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,7 @@ VERBOSE = "zarrmill.verbose"
 _LAYOUT = "Layout"
 _RESOURCES = "Memory and processes"
 _SAFETY = "Safety"
+_STORES = "Stores at URLs"
 _OUTPUT = "Output"
 
 
@@ -163,6 +164,26 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an existing target, once the new one is whole.", rich_help_panel=_SAFETY),
 ]
+StorageOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--storage-option",
+        metavar="KEY=VALUE",
+        help="Option of a store at a URL, such as endpoint, region or timeout; repeat it for more. source.KEY and "
+        "target.KEY are for one end alone (of two stores the first is the source).",
+        rich_help_panel=_STORES,
+    ),
+]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        metavar="KIND=PRICE,…",
+        help="Prices of 1,000 requests (get, put, list, head, delete) and of a GB that is read (transfer), such as "
+        "get=0.0004,put=0.005: the cost of a run is told as well.",
+        rich_help_panel=_STORES,
+    ),
+]
 Calibrate = Annotated[
     bool,
     typer.Option("--calibrate/--no-calibrate", help="Estimate the time from a short measurement."),
@@ -244,6 +265,48 @@ def read_shards(texts: Sequence[str] | None) -> SizesRequest | Literal["auto"] |
         return None
     sizes, by_path = _read_by_path(texts, option="--shards")
     return by_path or sizes
+
+
+def read_storage_options(texts: Sequence[str] | None) -> Mapping[str, Any] | None:
+    """Return the options that ``--storage-option`` gives, those of one end below its name; None where there are none.
+
+    >>> read_storage_options(["region=x", "source.endpoint=http://127.0.0.1:9000"])
+    {'region': 'x', 'source': {'endpoint': 'http://127.0.0.1:9000'}}
+    """
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        end, dot, key = name.strip().rpartition(".")
+        if not (equals and key) or (dot and end not in ("source", "target")):
+            raise InvalidInputError(
+                f"--storage-option {text!r} is no option. Write key=value, or source.key=value or target.key=value for "
+                f"one end."
+            )
+        options = found.setdefault(end, {}) if end else found
+        if key in options:
+            raise InvalidInputError(f"--storage-option {name.strip()} is given twice. Give it once.")
+        options[key] = value
+    return found or None
+
+
+def read_prices(text: str | None) -> dict[str, float] | None:
+    """Return the prices that ``--price`` gives, None without it.
+
+    >>> read_prices("get=0.0004, put=0.005")
+    {'get': 0.0004, 'put': 0.005}
+    """
+    if text is None:
+        return None
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        kind, _, price = part.partition("=")
+        try:
+            found[kind.strip()] = float(price)
+        except ValueError:
+            raise InvalidInputError(
+                f"--price {part.strip()!r} is no price. Write kinds with their prices, such as get=0.0004,put=0.005."
+            ) from None
+    return found
 
 
 def _read_by_path(texts: Sequence[str], *, option: str) -> tuple[Sizes | None, dict[str, Sizes]]:

@@ -21,6 +21,8 @@ def plan(
     workers: options.Workers = None,
     verify: options.Verify = options.VerifyChoice.full,
     checksum: options.Checksum = True,
+    storage_option: options.StorageOptions = None,
+    price: options.Price = None,
     calibrate: options.Calibrate = True,
     out: options.PlanOut = None,
     json: options.Json = False,
@@ -57,6 +59,8 @@ def plan(
         verify=verify.value,
         checksum=checksum,
         arrays=array,
+        storage_options=options.read_storage_options(storage_option),
+        prices=options.read_prices(price),
         calibrate=calibrate,
     )
     show(report, tables.plan_tables, as_json=json)
@@ -79,6 +83,7 @@ def rechunk(
     checksum: options.Checksum = True,
     resume: options.Resume = True,
     overwrite: options.Overwrite = False,
+    storage_option: options.StorageOptions = None,
     progress: options.Progress = options.ProgressChoice.auto,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -104,6 +109,7 @@ def rechunk(
             resume=resume,
             overwrite=overwrite,
             arrays=array,
+            storage_options=options.read_storage_options(storage_option),
             progress=client,
         )
     show(report, tables.rechunk_tables, as_json=json)
