@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zarrmill.draft import Claim, remove_tree
+from zarrmill.errors import ZarrmillError
 from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement, place
 from zarrmill.execute.opening import StoredArray
@@ -198,8 +200,12 @@ class _Work:
             report = finish.report(
                 seconds=time.perf_counter() - begun, resumed_blocks=resumed_blocks, leftovers=leftovers
             )
-        finally:
-            journal.close()
+        except BaseException:
+            # What stopped the run says more than that its last results could not be noted either.
+            with contextlib.suppress(ZarrmillError):
+                journal.close()
+            raise
+        journal.close()
         progress(RunFinished(report.seconds, report.peak_mem))
         return report
 

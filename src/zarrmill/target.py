@@ -8,11 +8,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from zarrmill.draft import Claim, Draft, remove_tree, tree_nbytes
-from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
+from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError, PublishError, ZarrmillError
+from zarrmill.execute.futures import collect
+from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
 from zarrmill.keyspace import KeySpace
@@ -154,7 +157,11 @@ class StoreTarget:
 
     def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
         """Create the claim below the target; an old target goes once it is there."""
-        return self._draft.claim(claim, resume=resume, overwrite=self._overwrite)
+        noted = [] if resume else self._noted_scratch()
+        found = self._draft.claim(claim, resume=resume, overwrite=self._overwrite, hide=self._hide_from_parents)
+        for folder in noted:
+            remove_tree(folder)
+        return found
 
     def open_data(self) -> OpenedStore:
         """Return the target itself."""
@@ -167,13 +174,24 @@ class StoreTarget:
 
     def scratch_folder(self, scratch: str | os.PathLike[str] | None) -> Path:
         """Return a folder of this host that the same target always gets."""
+        return (STORE_SCRATCH if scratch is None else existing(scratch)) / self._scratch_name
+
+    @property
+    def _scratch_name(self) -> str:
         place = hashlib.blake2b(self.location.encode(), digest_size=4).hexdigest()
-        folder = STORE_SCRATCH if scratch is None else existing(scratch)
-        return folder / f"{self.location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
+        return f"{self.location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
 
     def use_scratch(self, folder: Path) -> None:
-        """Note the folder below the target."""
+        """Note the folder below the target; remove what an earlier run had elsewhere."""
+        for other in self._noted_scratch():
+            if other != folder:
+                remove_tree(other)
         self._draft.note_scratch(str(folder))
+
+    def _noted_scratch(self) -> list[Path]:
+        """Return the noted folders of intermediates, those alone that have this target's name: they get removed."""
+        paths = map(Path, self._draft.scratch_folders())
+        return [path for path in paths if path.is_absolute() and path.name == self._scratch_name]
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return the sizes that one listing shows."""
@@ -185,25 +203,57 @@ class StoreTarget:
 
     def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""
-        for path in sorted(filter(None, documents), key=lambda path: (-path.count("/"), path)):
-            self._keys.put(f"{path}/{METADATA}", documents[path])
-        if not self._keys.create(METADATA, documents[""]):
+        calls = (partial(put_checked, self._keys, f"{path}/{METADATA}", documents[path]) for path in documents if path)
+        for _ in collect(WORKSHOP.requests(), calls):
+            pass
+        self._create_root(documents[""])
+        if self._journal is not None:
+            self._journal.drop()
+        leftovers = [str(path) for path in {*self._noted_scratch(), scratch} if not _removed(path)]
+        try:
+            self._tell_parents(documents)
+        finally:
+            try:
+                self._draft.tidy()
+            except OSError:
+                leftovers.append(f"{self.location}/.zarrmill")
+        return tuple(leftovers)
+
+    def _create_root(self, document: bytes) -> None:
+        """Make the target visible: by then all else is there."""
+        if not self._keys.create(METADATA, document):
             raise AlreadyExistsError(
                 f"{self.location} came to be while this run wrote. Its chunks may be a mixture of both: remove it "
                 f"(overwrite, --overwrite) and run again."
             )
-        if self._journal is not None:
-            self._journal.drop()
-        self._tell_parents(documents)
-        leftovers = [str(scratch)] if not _removed(scratch) else []
-        try:
-            self._draft.tidy()
-        except OSError:
-            leftovers.append(f"{self.location}/.zarrmill")
-        return tuple(leftovers)
+        if not is_stored(self._keys, METADATA, document):
+            self._keys.delete([METADATA])
+            raise PublishError(
+                f"{self._keys.location}/{METADATA} was damaged on its way to the store and is removed again. See to "
+                f"the network; the same command goes on."
+            )
 
     def _tell_parents(self, documents: Mapping[str, bytes]) -> None:
         """Add a new member to the consolidated metadata of the groups that it lies in."""
+        try:
+            for parent, group, listed, path in self._listing_parents():
+                list_member(listed, path, documents)
+                put_checked(parent, METADATA, json.dumps(group, indent=2).encode())
+        except ZarrmillError as error:
+            raise PublishError(
+                f"{self.location} is complete and visible, but the consolidated metadata of a group above it do not "
+                f"list it: {error} Consolidate that group's metadata again."
+            ) from error
+
+    def _hide_from_parents(self) -> None:
+        """Take a member that is about to go out of the consolidated metadata, through which it would still open."""
+        for parent, group, listed, path in self._listing_parents():
+            if any(p == path or p.startswith(f"{path}/") for p in listed):
+                list_member(listed, path, {})
+                put_checked(parent, METADATA, json.dumps(group, indent=2).encode())
+
+    def _listing_parents(self) -> Iterator[tuple[KeySpace, dict[str, Any], dict[str, Any], str]]:
+        """Yield groups with consolidated metadata: keys, document, members listed there, and this target's path."""
         path = self.location.rstrip("/").rpartition("/")[2]
         for parent in self._parents():
             data = parent.get(METADATA)
@@ -212,8 +262,7 @@ class StoreTarget:
                 return
             listed = group.get("consolidated_metadata")
             if isinstance(listed, dict) and isinstance(listed.get("metadata"), dict):
-                list_member(listed["metadata"], path, documents)
-                parent.put(METADATA, json.dumps(group, indent=2).encode())
+                yield parent, group, listed["metadata"], path
             path = f"{parent.location.rstrip('/').rpartition('/')[2]}/{path}"
 
     def release(self) -> None:
@@ -283,6 +332,26 @@ def check_space(scratch: Path, needed: int, *, max_mem: int) -> None:
             f"{folder}: the intermediate needs {format_bytes(needed)} and {format_bytes(free)} are free. "
             f"Give another disk with scratch (--scratch), or raise max_mem ({format_bytes(max_mem)})."
         )
+
+
+def put_checked(keys: KeySpace, key: str, data: bytes) -> None:
+    """Write a value and read it back; raises PublishError when twice something else is there.
+
+    Metadata have no checksum of their own, and a digit that is flipped on its way still makes sense to a reader.
+    """
+    for _ in range(2):
+        keys.put(key, data)
+        if is_stored(keys, key, data):
+            return
+    raise PublishError(
+        f"{keys.location}/{key}: what is stored is not what was written, twice. See to the network; the same command "
+        f"goes on."
+    )
+
+
+def is_stored(keys: KeySpace, key: str, data: bytes) -> bool:
+    """Tell whether a value is there; what is read may be damaged on its way too, so that two readings decide."""
+    return any((found := keys.get(key)) is not None and bytes(found) == data for _ in range(2))
 
 
 def _removed(path: Path) -> bool:
