@@ -22,6 +22,7 @@ ORDER = (
     ("codecs",),
     ("keyspace",),
     ("prefix_store",),
+    ("key_store",),
     ("store",),
     ("v2",),
     ("hierarchy",),

@@ -13,7 +13,7 @@ from zarrmill import AlreadyExistsError, PublishError
 from zarrmill import publish as publish_module
 from zarrmill.draft import Claim, Draft
 from zarrmill.execute.keys import add_terms, key_term
-from zarrmill.publish import publish, stored_terms
+from zarrmill.publish import listing, publish, stored_terms
 
 
 def document(**attributes: object) -> bytes:
@@ -235,5 +235,5 @@ def test_terms_of_a_listing_are_those_of_the_keys(tmp_path: Path) -> None:
     (tmp_path / "0.0").write_bytes(b"")
     (tmp_path / "zarr.json").write_text("{}")
     (tmp_path / ".zarr.json.tmp").write_text("{")
-    assert stored_terms(tmp_path, "flux") == add_terms(key_term("flux/c/0/1", 3), key_term("flux/0.0", 0))
-    assert stored_terms(tmp_path / "nothing", "flux") == 0
+    assert stored_terms(listing(str(tmp_path)), "flux") == add_terms(key_term("flux/c/0/1", 3), key_term("flux/0.0", 0))
+    assert stored_terms(listing(str(tmp_path / "nothing")), "flux") == 0

@@ -6,6 +6,7 @@ killed run loses at most FLUSH_BLOCKS results or FLUSH_SECONDS of work.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import time
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.model import Buffer
 from zarrmill.plan.model import BlockResult
 
 FLUSH_SECONDS = 10.0
@@ -66,7 +68,8 @@ class KeyJournal:
     def flush(self) -> None:
         """Write what was noted since the last time."""
         if self._waiting:
-            data = json.dumps({"written": time.time(), "lines": self._waiting}, separators=(",", ":"))
+            bundle = {"written": time.time(), "check": check_of(self._waiting), "lines": self._waiting}
+            data = json.dumps(bundle, separators=(",", ":"))
             self._keys.put(f"{self._run}-{next(self._numbers):06}.json", data.encode())
             self._waiting = []
         self._flushed = time.monotonic()
@@ -81,8 +84,8 @@ class KeyJournal:
 
 
 def read_results(keys: KeySpace) -> dict[str, BlockResult]:
-    """Return the results of all runs by block."""
-    bundles = [json.loads(bytes(data)) for info in keys.list() if (data := keys.get(info.key)) is not None]
+    """Return the results of all runs by block; a bundle that was damaged on its way counts as not written."""
+    bundles = [found for info in keys.list() if (found := _bundle(keys.get(info.key))) is not None]
     results: dict[str, BlockResult] = {}
     for bundle in sorted(bundles, key=lambda bundle: bundle["written"]):
         for line in bundle["lines"]:
@@ -92,3 +95,19 @@ def read_results(keys: KeySpace) -> dict[str, BlockResult]:
             else:
                 results[line["block"]] = BlockResult.from_json(line)
     return results
+
+
+def check_of(lines: list[dict[str, Any]]) -> str:
+    """Return the checksum of lines: a digit that was flipped still makes a number."""
+    text = json.dumps(lines, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _bundle(data: Buffer | None) -> dict[str, Any] | None:
+    """Return what a key of the journal holds, None where that is not what was written."""
+    try:
+        found = json.loads(bytes(data or b""))
+        whole = found["check"] == check_of(found["lines"]) and isinstance(found["written"], float)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if whole else None

@@ -15,6 +15,7 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore, ObjectStore, StorePath
 
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
+from zarrmill.key_store import KeyStore
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.clients import open_link, wrap_client
 from zarrmill.keyspace.local import LocalKeys
@@ -40,6 +41,13 @@ class OpenedStore:
     """The node's directory on the local disk; None where it has none."""
     keys: KeySpace = field(compare=False)
     """The same keys, for plain calls from any thread."""
+
+    @property
+    def for_arrays(self) -> Store:
+        """The store through which zarr-python reads and writes chunks: where requests are made, by way of the keys."""
+        if isinstance(self.keys, ObjectKeys):
+            return KeyStore(self.keys, read_only=self.store.read_only)
+        return self.store
 
     def __reduce__(self) -> Any:
         if isinstance(self.keys, ObjectKeys) and self.keys.link.again is not None:

@@ -74,50 +74,77 @@ class StoreDraft:
                 f"{self.location}/{CLAIM} is no claim of this version. Remove the draft (zarrmill discard)."
             ) from error
 
-    def claim(self, claim: Claim, *, resume: bool, overwrite: bool) -> tuple[bool, int]:
+    def claim(
+        self, claim: Claim, *, resume: bool, overwrite: bool, hide: Callable[[], None] = lambda: None
+    ) -> tuple[bool, int]:
         """Take the target for a run; return whether it continues an earlier one, and when that was claimed.
 
-        Nothing else is written before. Raises ResumeError when another request holds the target and ``resume`` is set.
+        Nothing else is written before; ``hide`` is called before an old target goes. Raises ResumeError when another
+        request holds the target and ``resume`` is set, AlreadyExistsError when the target has just been published.
         """
-        now = time.time_ns()
-        text = {"format": FORMAT, "token": uuid.uuid4().hex, "time_ns": now, "overwrite": overwrite}
+        now, token = time.time_ns(), uuid.uuid4().hex
+        text = {"format": FORMAT, "token": token, "time_ns": now, "overwrite": overwrite}
         data = json.dumps({**text, "plan": claim.plan, "source": claim.source}).encode()
-        if self.keys.create(CLAIM, data):
-            self._begin(overwrite)
-            return False, now
-        found = self.read_claim()
-        if found is not None and resume:
-            changes = found[0].differences(claim)
-            if changes:
-                raise ResumeError(
-                    f"{self.location} is held by a run of another request: {'; '.join(changes[:5])}. Repeat that "
-                    f"request, or remove its draft (zarrmill discard {self.location}), or start again (--no-resume)."
-                )
-            if self._replaces():
-                if self.keys.head(CLEARED) is None:
-                    self._clear()
-                return True, found[1]
-            if not (overwrite and self.is_published()):
-                return True, found[1]
-        self.remove()
-        if not self.keys.create(CLAIM, data):
-            raise ResumeError(f"another run has just claimed {self.location}. Wait for it to end, or stop it.")
-        self._begin(overwrite)
+        if not self._create(data, token):
+            since = self._continue(claim, overwrite, hide) if resume else None
+            if since is not None:
+                return True, since
+            self.remove()
+            if not self._create(data, token):
+                raise ResumeError(f"another run has just claimed {self.location}. Wait for it to end, or stop it.")
+        self._begin(overwrite, hide)
         return False, now
 
-    def _replaces(self) -> bool:
-        """Tell whether the draft was claimed to replace what was there: only then may chunks from before be removed."""
-        return bool((document_of(self.keys.get(CLAIM) or b"") or {}).get("overwrite"))
+    def _create(self, data: bytes, token: str) -> bool:
+        """Create the claim; return whether it is there. One that was damaged on its way is written again."""
+        if not self.keys.create(CLAIM, data):
+            return False
+        found = self.keys.get(CLAIM)
+        document = None if found is None else document_of(found)
+        if found is None or (document is not None and document.get("token") != token):
+            return False
+        if bytes(found) != data:
+            self.keys.put(CLAIM, data)
+        return True
 
-    def _begin(self, overwrite: bool) -> None:
+    def _continue(self, claim: Claim, overwrite: bool, hide: Callable[[], None]) -> int | None:
+        """Return when the run that is continued was claimed, None where a finished run has left its claim."""
+        found = self.read_claim()
+        if found is None:
+            return None
+        # Only a draft that was claimed to replace what was there may have chunks from before to be removed.
+        replaces = (document_of(self.keys.get(CLAIM) or b"") or {}).get("overwrite")
+        cleared = not replaces or self.keys.head(CLEARED) is not None
+        if overwrite and cleared and self.is_published():
+            return None
+        changes = found[0].differences(claim)
+        if changes:
+            raise ResumeError(
+                f"{self.location} is held by a run of another request: {'; '.join(changes[:5])}. Repeat that "
+                f"request, or remove its draft (zarrmill discard {self.location}), or start again (--no-resume)."
+            )
+        if not cleared:
+            self._clear(hide)
+        return found[1]
+
+    def _begin(self, overwrite: bool, hide: Callable[[], None]) -> None:
         """Remove what runs without a claim may have left, and an old target."""
         self.keys.delete(info.key for info in self.keys.list(FOLDER) if info.key != CLAIM)
         if overwrite:
-            self._clear()
+            self._clear(hide)
+        elif self.is_published():
+            # Another run has published, and given its claim back, since this one looked.
+            self.keys.delete([CLAIM])
+            raise AlreadyExistsError(
+                f"{self.location} has just been made by another run. Choose another target, or say overwrite "
+                f"(--overwrite)."
+            )
 
-    def _clear(self) -> None:
+    def _clear(self, hide: Callable[[], None]) -> None:
         """Remove an old target, the keys that make it a node first: from then on nothing opens."""
-        self.keys.delete(name for name in ROOT_METADATA if name in self.keys.list_dir()[1])
+        hide()
+        names = self.keys.list_dir()[1]
+        self.keys.delete(name for name in ROOT_METADATA if name in names)
         self.keys.delete(self._all_but_draft())
         self.keys.put(CLEARED, b"")
 
@@ -131,8 +158,11 @@ class StoreDraft:
     def scratch_folders(self) -> list[str]:
         """Return the noted folders of intermediates."""
         data = self.keys.get(SCRATCH_RECORD)
-        noted = [] if data is None else json.loads(bytes(data))
-        return [name for name in noted if isinstance(name, str)]
+        try:
+            noted = [] if data is None else json.loads(bytes(data))
+        except ValueError:
+            noted = []
+        return [name for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return the size of each key of an array, as one listing shows them."""

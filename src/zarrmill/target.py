@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from zarrmill.draft import Claim, Draft
-from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
+from zarrmill.draft import Claim, Draft, remove_tree
+from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError, PublishError, ZarrmillError
+from zarrmill.execute.futures import collect
 from zarrmill.execute.intermediates import DiskIntermediates, Intermediates, StoreIntermediates
+from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
 from zarrmill.keyspace import KeySpace
@@ -182,7 +185,11 @@ class StoreTarget:
 
     def claim(self, claim: Claim, *, resume: bool, shared: bool = False) -> tuple[bool, int]:
         """Create the claim below the target; an old target goes once it is there."""
-        return self._draft.claim(claim, resume=resume, overwrite=self._overwrite)
+        noted = [] if resume else self._noted_scratch()
+        found = self._draft.claim(claim, resume=resume, overwrite=self._overwrite, hide=self._hide_from_parents)
+        for folder in noted:
+            remove_tree(folder)
+        return found
 
     def open_data(self) -> OpenedStore:
         """Return the target itself."""
@@ -197,14 +204,21 @@ class StoreTarget:
         """Return a folder of this host that the same target always gets, or a place below it for several hosts."""
         if scratch is None and spread:
             return StoreIntermediates(self.keys.below(SCRATCH))
-        return DiskIntermediates(
-            (STORE_SCRATCH if scratch is None else existing(scratch)) / scratch_name(self.location)
-        )
+        folder = STORE_SCRATCH if scratch is None else existing(scratch)
+        return DiskIntermediates(folder / scratch_name(self.location))
 
     def use_scratch(self, scratch: Intermediates) -> None:
-        """Note the folder below the target."""
+        """Note the folder below the target; remove what an earlier run had elsewhere."""
+        for other in self._noted_scratch():
+            if other != scratch.folder:
+                remove_tree(other)
         if scratch.folder is not None:
             self._draft.note_scratch(str(scratch.folder))
+
+    def _noted_scratch(self) -> list[Path]:
+        """Return the noted folders of intermediates, those alone that have this target's name: they get removed."""
+        paths = map(Path, self._draft.scratch_folders())
+        return [path for path in paths if path.is_absolute() and path.name == scratch_name(self.location)]
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return the sizes that one listing shows."""
@@ -216,26 +230,58 @@ class StoreTarget:
 
     def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""
-        for path in sorted(filter(None, documents), key=lambda path: (-path.count("/"), path)):
-            self.keys.put(f"{path}/{METADATA}", documents[path])
-        if not self.keys.create(METADATA, documents[""]):
+        calls = (partial(put_checked, self.keys, f"{path}/{METADATA}", documents[path]) for path in documents if path)
+        for _ in collect(WORKSHOP.requests(), calls):
+            pass
+        self._create_root(documents[""])
+        if self._journal is not None:
+            self._journal.drop()
+        places = [scratch, *map(DiskIntermediates, self._noted_scratch())]
+        leftovers = [left for place in places if (left := place.remove()) is not None]
+        try:
+            self._tell_parents(documents)
+        finally:
+            try:
+                self._draft.tidy()
+            except OSError:
+                leftovers.append(f"{self.location}/.zarrmill")
+        return tuple(leftovers)
+
+    def _create_root(self, document: bytes) -> None:
+        """Make the target visible: by then all else is there."""
+        if not self.keys.create(METADATA, document):
             raise AlreadyExistsError(
                 f"{self.location} came to be while this run wrote. Its chunks may be a mixture of both: remove it "
                 f"(overwrite, --overwrite) and run again."
             )
-        if self._journal is not None:
-            self._journal.drop()
-        self._tell_parents(documents)
-        left = scratch.remove()
-        leftovers = [] if left is None else [left]
-        try:
-            self._draft.tidy()
-        except OSError:
-            leftovers.append(f"{self.location}/.zarrmill")
-        return tuple(leftovers)
+        if not is_stored(self.keys, METADATA, document):
+            self.keys.delete([METADATA])
+            raise PublishError(
+                f"{self.keys.location}/{METADATA} was damaged on its way to the store and is removed again. See to "
+                f"the network; the same command goes on."
+            )
 
     def _tell_parents(self, documents: Mapping[str, bytes]) -> None:
         """Add a new member to the consolidated metadata of the groups that it lies in."""
+        try:
+            for parent, group, listed, path in self._listing_parents():
+                list_member(listed, path, documents)
+                put_checked(parent, METADATA, json.dumps(group, indent=2).encode())
+        except ZarrmillError as error:
+            raise PublishError(
+                f"{self.location} is complete and visible, but the consolidated metadata of a group above it do not "
+                f"list it: {error} Consolidate that group's metadata again."
+            ) from error
+
+    def _hide_from_parents(self) -> None:
+        """Take a member that is about to go out of the consolidated metadata, through which it would still open."""
+        for parent, group, listed, path in self._listing_parents():
+            if any(p == path or p.startswith(f"{path}/") for p in listed):
+                list_member(listed, path, {})
+                put_checked(parent, METADATA, json.dumps(group, indent=2).encode())
+
+    def _listing_parents(self) -> Iterator[tuple[KeySpace, dict[str, Any], dict[str, Any], str]]:
+        """Yield groups with consolidated metadata: keys, document, members listed there, and this target's path."""
         path = self.location.rstrip("/").rpartition("/")[2]
         for parent in self._parents():
             data = parent.get(METADATA)
@@ -244,8 +290,7 @@ class StoreTarget:
                 return
             listed = group.get("consolidated_metadata")
             if isinstance(listed, dict) and isinstance(listed.get("metadata"), dict):
-                list_member(listed["metadata"], path, documents)
-                parent.put(METADATA, json.dumps(group, indent=2).encode())
+                yield parent, group, listed["metadata"], path
             path = f"{parent.location.rstrip('/').rpartition('/')[2]}/{path}"
 
     def close(self) -> None:
@@ -301,3 +346,23 @@ def existing(scratch: str | os.PathLike[str]) -> Path:
     if not folder.is_dir():
         raise NotFoundError(f"scratch folder {folder} is not there. Make it first (mkdir -p).")
     return folder
+
+
+def put_checked(keys: KeySpace, key: str, data: bytes) -> None:
+    """Write a value and read it back; raises PublishError when twice something else is there.
+
+    Metadata have no checksum of their own, and a digit that is flipped on its way still makes sense to a reader.
+    """
+    for _ in range(2):
+        keys.put(key, data)
+        if is_stored(keys, key, data):
+            return
+    raise PublishError(
+        f"{keys.location}/{key}: what is stored is not what was written, twice. See to the network; the same command "
+        f"goes on."
+    )
+
+
+def is_stored(keys: KeySpace, key: str, data: bytes) -> bool:
+    """Tell whether a value is there; what is read may be damaged on its way too, so that two readings decide."""
+    return any((found := keys.get(key)) is not None and bytes(found) == data for _ in range(2))

@@ -6,13 +6,13 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from zarrmill.changes import Print, take_prints
 from zarrmill.draft import Claim
-from zarrmill.errors import ResumeError
+from zarrmill.errors import ResumeError, ZarrmillError
 from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement
 from zarrmill.execute.fence import Fences, fenced, mark_of
@@ -153,8 +153,12 @@ class Work:
                 leftovers=leftovers,
                 meter=self.meter,
             )
-        finally:
-            journal.close()
+        except BaseException:
+            # What stopped the run says more than that its last results could not be noted either.
+            with suppress(ZarrmillError):
+                journal.close()
+            raise
+        journal.close()
         progress(RunFinished(report.seconds, report.peak_mem))
         return report
 
@@ -173,8 +177,12 @@ class Work:
             progress(RunStarted(1, len(some), some.weight, done, 0, self._plan.max_mem, self._plan.processes))
             self._run(SomeStages((some,)), journal, progress, free=False)
             peak = max((int(r.facts.get("peak", "0")) for b in some.blocks() if (r := journal.get(b.id))), default=0)
-        finally:
-            journal.close()
+        except BaseException:
+            # What stopped the run says more than that its last results could not be noted either.
+            with suppress(ZarrmillError):
+                journal.close()
+            raise
+        journal.close()
         seconds = time.perf_counter() - begun
         progress(RunFinished(seconds, peak))
         return BlocksReport(self._target.location, stage + 1, len(some), done, seconds, self._plan.max_mem, peak)
@@ -198,8 +206,12 @@ class Work:
                 leftovers=leftovers,
                 meter=self.meter,
             )
-        finally:
-            journal.close()
+        except BaseException:
+            # What stopped the run says more than that its last results could not be noted either.
+            with suppress(ZarrmillError):
+                journal.close()
+            raise
+        journal.close()
         progress(RunFinished(report.seconds, report.peak_mem))
         return report
 

@@ -133,7 +133,7 @@ def lose_a_file(monkeypatch):
     real = Finish.check
 
     def check(self, **options):
-        keys = sorted(p for p in self._draft.data.rglob("*") if p.is_file())
+        keys = sorted(p for p in self._target._draft.data.rglob("*") if p.is_file())
         keys[1].unlink()
         return real(self, **options)
 
@@ -147,7 +147,7 @@ def cut_a_file(monkeypatch):
     real = Finish.check
 
     def check(self, **options):
-        key = sorted(p for p in self._draft.data.rglob("*") if p.is_file())[1]
+        key = sorted(p for p in self._target._draft.data.rglob("*") if p.is_file())[1]
         key.write_bytes(key.read_bytes()[:-1])
         return real(self, **options)
 
@@ -161,7 +161,7 @@ def add_a_file(monkeypatch):
     real = Finish.check
 
     def check(self, **options):
-        key = sorted(p for p in self._draft.data.rglob("*") if p.is_file())[1]
+        key = sorted(p for p in self._target._draft.data.rglob("*") if p.is_file())[1]
         key.with_name("9.9").write_bytes(b"x")
         return real(self, **options)
 
@@ -197,7 +197,7 @@ def test_a_key_that_is_counted_but_not_written_is_found(tmp_path, layout, monkey
         def write(self, coords, produce):
             written = real(self, coords, produce)
             if (2, 1) in coords:
-                self._folder.remove(self._keys.key((2, 1)))
+                self._sinks.remove(self._keys.key((2, 1)))
             return written
 
         monkeypatch.setattr(ChunkWriter, "_write_some", write)
@@ -206,7 +206,7 @@ def test_a_key_that_is_counted_but_not_written_is_found(tmp_path, layout, monkey
 
         def close(self, written, name):
             real_close(self, written, name)
-            self._folder.remove(self.key)
+            self._sinks.remove(self.key)
 
         monkeypatch.setattr(OpenShard, "close", close)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from zarrmill.codecs.bytes_codecs import crc32c
-from zarrmill.errors import VerifyError
+from zarrmill.errors import SourceFormatError, VerifyError
 from zarrmill.execute.bytes_mover import BytesMover
 from zarrmill.execute.fence import Fences, check_mark
 from zarrmill.execute.intermediates import Intermediates, TilePlace
@@ -190,7 +190,14 @@ class Copier:
 
     def _read_back(self, region: Region, pool: ThreadPoolExecutor, threads: int) -> Tally:
         """Digest what is now stored in a region of the target, through a reader that remembers nothing."""
-        return open_reader(self._target, digest=True).digest(region, pool, threads)
+        try:
+            return open_reader(self._target, digest=True).digest(region, pool, threads)
+        except SourceFormatError as error:
+            # Damaged on its way to the target, or there: writing it again may help, unlike for a damaged source.
+            raise VerifyError(
+                f"{self._target.name}: what was written to {region} cannot be read back: {error} "
+                f"Check memory, disks and network, then run again."
+            ) from error
 
     def _compare_shares(self, region: Region, facts: dict[str, str]) -> None:
         """Raise when a block that read and wrote one region did not write what it read."""

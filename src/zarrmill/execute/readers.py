@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.chain import CodecChain
 from zarrmill.digest import ArrayDigest, Share
-from zarrmill.errors import SourceFormatError
+from zarrmill.errors import SourceFormatError, ZarrmillError
 from zarrmill.execute.chunk_files import Batch, ReadChunks, batch
 from zarrmill.execute.futures import collect
 from zarrmill.execute.records import Records
@@ -288,6 +288,8 @@ class ZarrReader:
             assert part is not None
             try:
                 values = self._read(part)
+            except ZarrmillError:
+                raise
             except Exception as error:  # zarr-python and its codecs raise errors of every kind
                 raise SourceFormatError(f"{self._name}: {part} cannot be read: {error}") from error
             tally.nbytes += values.nbytes

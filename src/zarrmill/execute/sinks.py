@@ -148,8 +148,13 @@ class StoreSinks:
 
     def _send(self, key: str, data: Buffer, done: Callable[[], None]) -> None:
         self._slots.acquire()
-        self._raise()
-        future = WORKSHOP.requests().submit(self._keys.put, key, data)
+        try:
+            self._raise()
+            future = WORKSHOP.requests().submit(self._keys.put, key, data)
+        except BaseException:
+            # A slot that nobody gives back would be waited for without end.
+            self._slots.release()
+            raise
         with self._lock:
             self._waiting.add(future)
         future.add_done_callback(lambda future: self._sent(future, done))

@@ -126,8 +126,8 @@ def is_beyond_end(error: Exception) -> bool:
 
 
 def ignores_ranges(error: Exception) -> bool:
-    """Tell whether a read failed because the whole value came where a part was asked for."""
-    return "NotPartial" in str(error)
+    """Tell whether a read failed because the whole value came where a part was asked for, or would come."""
+    return any(sign in str(error) for sign in ("NotPartial", "RangeNotSupported"))
 
 
 def names_bucket(error: Exception) -> bool:

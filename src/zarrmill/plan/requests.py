@@ -89,7 +89,7 @@ def check_prices(prices: Mapping[str, float]) -> dict[str, float]:
     for kind, price in prices.items():
         if kind not in KINDS:
             raise InvalidInputError(f"price {kind!r} is not known. Known are {', '.join(KINDS)}.")
-        if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < math.inf:
+        if not 0 <= float(price) < math.inf:
             raise InvalidInputError(f"price {kind}={price!r} is no price. Write a number from 0 up, such as 0.005.")
     return {kind: float(price) for kind, price in prices.items()}
 
