@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from zarrmill.errors import InvalidInputError
 from zarrmill.grid import Coord, Shape, ceil_div
@@ -84,7 +85,7 @@ def plan_requests(plan: RechunkPlan, *, prices: Mapping[str, float] | None = Non
     return PlannedRequests(source, target, None if checked is None else sum(cost_of(end, checked) for end in ends))
 
 
-def check_prices(prices: Mapping[str, float]) -> dict[str, float]:
+def check_prices(prices: Mapping[str, Any]) -> dict[str, float]:
     """Return prices as numbers; raises InvalidInputError for an unknown kind and for what is no price."""
     for kind, price in prices.items():
         if kind not in KINDS:
