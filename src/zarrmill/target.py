@@ -22,7 +22,7 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
 from zarrmill.store import OpenedStore, is_local, local_path, open_keys, open_new, open_store
-from zarrmill.store_draft import JOURNAL, StoreDraft, document_of
+from zarrmill.store_draft import JOURNAL, StoreDraft, document_of, listed_keys, listed_sizes
 from zarrmill.units import format_bytes
 
 STORE_SCRATCH = Path("/var/tmp")
@@ -195,11 +195,11 @@ class StoreTarget:
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return the sizes that one listing shows."""
-        return self._draft.sizes(path)
+        return listed_sizes(self._keys, path)
 
     def listing(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield the keys of an array."""
-        return self._draft.listing(path)
+        return listed_keys(self._keys, path)
 
     def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Path) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""
