@@ -16,6 +16,7 @@ from zarrmill.execute.chunk_files import KeyEncoding
 from zarrmill.execute.tile_writer import ZarrWriter, is_filled
 from zarrmill.execute.tiles import TileBuffer, cut
 from zarrmill.grid import ChunkGrid, Region
+from zarrmill.keyspace.local import LocalKeys
 
 POOL = ThreadPoolExecutor(1)
 
@@ -36,7 +37,7 @@ def test_tiles_in_any_pieces_are_written(data, dtype):
         grid = ChunkGrid.over(shape, chunks)
         writer = ZarrWriter(
             array,
-            root=path / "a",
+            store=LocalKeys(path / "a"),
             path="a",
             keys=KeyEncoding("c", "/"),
             grid=grid,
