@@ -164,27 +164,6 @@ class StoreDraft:
             noted = []
         return [name for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
 
-    def sizes(self, path: str) -> Callable[[str], int | None]:
-        """Return the size of each key of an array, as one listing shows them."""
-        array = self.keys.below(path) if path else self.keys
-        found = {info.key: self._size(array, info.key, info.nbytes) for info in array.list()}
-        return found.get
-
-    def listing(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield the keys of an array with their sizes."""
-        array = self.keys.below(path) if path else self.keys
-        for info in array.list():
-            if not info.key.startswith(f"{FOLDER}/"):
-                yield info.key, self._size(array, info.key, info.nbytes)
-
-    @staticmethod
-    def _size(array: KeySpace, key: str, nbytes: int | None) -> int:
-        """Return the size that a listing has, or ask for it where listings have none."""
-        if nbytes is not None:
-            return nbytes
-        found = array.head(key)
-        return (found.nbytes or 0) if found is not None else 0
-
     def tidy(self) -> None:
         """Remove what belongs to the draft alone, the claim last."""
         self.keys.delete(info.key for info in self.keys.list(FOLDER) if info.key != CLAIM)
@@ -207,6 +186,21 @@ def scratch_name(location: str) -> str:
     """Return the name of the folder of a target's intermediates: the same for the same target, and for no other."""
     place = hashlib.blake2b(location.encode(), digest_size=4).hexdigest()
     return f"{location.rstrip('/').rpartition('/')[2]}.zarrmill-{place}"
+
+
+def listed_sizes(keys: KeySpace, path: str) -> Callable[[str], int | None]:
+    """Return the size of each key of an array, as one listing shows them."""
+    return dict(listed_keys(keys, path)).get
+
+
+def listed_keys(keys: KeySpace, path: str) -> Iterator[tuple[str, int]]:
+    """Yield the keys of an array with their sizes; where listings have none, each is asked for."""
+    array = keys.below(path) if path else keys
+    for info in array.list():
+        if info.key.startswith(f"{FOLDER}/"):
+            continue
+        found = info if info.nbytes is not None else array.head(info.key)
+        yield info.key, (found.nbytes or 0) if found is not None else 0
 
 
 def document_of(data: Any) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from zarrmill.keyspace.local import LocalKeys
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
 from zarrmill.store import OpenedStore, counted_with, is_local, local_path, open_keys, open_new, open_store
-from zarrmill.store_draft import JOURNAL, SCRATCH, StoreDraft, document_of, scratch_name
+from zarrmill.store_draft import JOURNAL, SCRATCH, StoreDraft, document_of, listed_keys, listed_sizes, scratch_name
 
 STORE_SCRATCH = Path("/var/tmp")
 """Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
@@ -222,11 +222,11 @@ class StoreTarget:
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return the sizes that one listing shows."""
-        return self._draft.sizes(path)
+        return listed_sizes(self.keys, path)
 
     def listing(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield the keys of an array."""
-        return self._draft.listing(path)
+        return listed_keys(self.keys, path)
 
     def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""

@@ -78,7 +78,7 @@ def test_value_takes_the_place_of_an_old_one(kind: str, keys: Keys, tmp_path: Pa
     made = FileSinks(tmp_path) if kind == "files" else StoreSinks(keys, bound=BOUND)
     for data in (b"long and old", b"new"):
         write(made, "c/0", data)
-    made.flush()
+        made.flush()
     assert (tmp_path / "c/0").read_bytes() == b"new"
 
 

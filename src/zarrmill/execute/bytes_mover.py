@@ -10,6 +10,7 @@ from zarrmill.errors import SourceFormatError
 from zarrmill.execute.fence import Fence
 from zarrmill.execute.opening import StoredArray, encoded_chunks, has_checksum, open_chunk_writer, open_reader
 from zarrmill.execute.readers import Tally
+from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.execute.writers import Encoded, Written
 from zarrmill.grid import Coord, Region
 from zarrmill.plan.model import Advance
@@ -20,6 +21,7 @@ class BytesMover:
 
     def __init__(self, source: StoredArray, target: StoredArray, *, verify: str, fence: Fence | None = None) -> None:
         self._name = source.name
+        self._remote = source.root is None
         self._chunks = encoded_chunks(source)
         self._writer = open_chunk_writer(target, checksums=verify == "written", fence=fence)
         self._reader = open_reader(source, digest=True) if verify == "full" else None
@@ -45,7 +47,8 @@ class BytesMover:
         return self._tally, written
 
     def _produce(self, coords: list[Coord]) -> list[Encoded]:
-        encoded = list(map(self._moved, coords))
+        # From a store all are asked for at once: a thread that waits for one after the other would do nothing else.
+        encoded = list(WORKSHOP.requests().map(self._moved, coords) if self._remote else map(self._moved, coords))
         with self._lock:
             self._tally.chunks += len(coords)
             self._tally.nbytes += sum(len(data) for data in encoded if data is not None)
@@ -53,14 +56,26 @@ class BytesMover:
 
     def _moved(self, coord: Coord) -> Encoded:
         try:
-            data = self._chunks.read([coord])[0]
-            if data is None:
-                return None
-            payload: Buffer = checked_payload(data) if self._had_checksum else data
+            payload = self._payload(coord)
         except SourceFormatError as error:
             raise SourceFormatError(
                 f"{self._name}: chunk {self._chunks.key(coord)} cannot be read: {error}. "
                 f"Restore it from a copy, or remove it to have it read as missing."
             ) from error
+        if payload is None:
+            return None
         copied = bytes(payload)
         return copied + crc32c(copied).to_bytes(4, "little") if self._gets_checksum else copied
+
+    def _payload(self, coord: Coord) -> Buffer | None:
+        """Return the encoded chunk without its checksum; one that does not fit it is read a second time."""
+        data = self._chunks.read([coord])[0]
+        if data is None or not self._had_checksum:
+            return data
+        try:
+            return checked_payload(data)
+        except SourceFormatError:
+            again = self._chunks.read_again(coord)
+            if again is None:
+                raise
+            return checked_payload(again)

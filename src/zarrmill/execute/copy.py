@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from zarrmill.codecs.bytes_codecs import crc32c
 from zarrmill.errors import SourceFormatError, VerifyError
 from zarrmill.execute.bytes_mover import BytesMover
+from zarrmill.execute.chunk_files import KeyEncoding
 from zarrmill.execute.fence import Fences, check_mark
 from zarrmill.execute.intermediates import Intermediates, TilePlace
 from zarrmill.execute.mill import TileMill
@@ -195,17 +196,24 @@ class Copier:
         except SourceFormatError as error:
             # Damaged on its way to the target, or there: writing it again may help, unlike for a damaged source.
             raise VerifyError(
-                f"{self._target.name}: what was written to {region} cannot be read back: {error} "
+                f"{self._target.name}: what was written to {self._keys_of(region)} cannot be read back: {error} "
                 f"Check memory, disks and network, then run again."
             ) from error
+
+    def _keys_of(self, region: Region) -> str:
+        """Return the keys of a region of the target, as people are shown them."""
+        layout, names = self._target.layout, KeyEncoding.of(self._target.document)
+        coords = ChunkGrid.over(layout.shape, layout.write_chunk).box(region)
+        first, last = names.key(coords.start), names.key(tuple(n - 1 for n in coords.stop))
+        return first if first == last else f"{first} to {last}"
 
     def _compare_shares(self, region: Region, facts: dict[str, str]) -> None:
         """Raise when a block that read and wrote one region did not write what it read."""
         read, written = facts.get("source_share"), facts["target_share"]
         if read is not None and read != written:
             raise VerifyError(
-                f"{self._source.name}: what was written to {region} has the digest share {written}, what was read "
-                f"{read}. Check memory and disks, and that the codecs keep every bit, then run again."
+                f"{self._target.name}: what was written to {self._keys_of(region)} has the digest share {written}, "
+                f"what was read {read}. Check memory, disks, network, and that codecs keep every bit, then run again."
             )
 
     def _compare_checksums(self, written: Written) -> None:

@@ -59,6 +59,72 @@ class _Scratch(threading.local):
     stack: NDArray[Any] | None = None
 
 
+class ChunkDecoder:
+    """Encoded chunks and their codecs: what does not decode is read a second time, and an error names its chunk."""
+
+    def __init__(self, chunks: ReadChunks, *, name: str, chain: CodecChain, fill: NDArray[Any]) -> None:
+        self._chunks = chunks
+        self._name = name
+        self._chain = chain
+        self._fill = fill
+
+    def encoded(self, batch: Batch) -> list[Buffer | None]:
+        """Return the encoded chunks of a batch; an error names its chunk."""
+        try:
+            return batch.read()
+        except SourceFormatError:
+            return [self._read_one(coord) for coord in batch.coords]
+
+    def _read_one(self, coord: Coord) -> Buffer | None:
+        try:
+            (encoded,) = self._chunks.read([coord])
+        except SourceFormatError as error:
+            raise self._broken(coord, error) from error
+        return None if encoded is None else bytes(encoded)
+
+    def decode_many(
+        self, coords: list[Coord], encoded: list[Buffer | None], *, stack: NDArray[Any], tally: Tally
+    ) -> None:
+        """Decode chunks into a stack, the fill value for missing ones; an error names its chunk."""
+        stored = [i for i, data in enumerate(encoded) if data is not None]
+        found = [data for data in encoded if data is not None]
+        try:
+            if found:
+                self._chain.decode_many(found, stack[: len(found)])
+        except SourceFormatError:
+            for coord, data, chunk in zip(coords, encoded, stack, strict=True):
+                values = self.decode(coord, data, tally, out=chunk)
+                if values is not chunk:
+                    chunk[...] = self._fill if values is None else values
+            return
+        tally.nbytes += sum(map(len, found))
+        if len(found) < len(coords):
+            _spread(stack, stored, self._fill)
+
+    def decode(self, coord: Coord, encoded: Buffer | None, tally: Tally, *, out: NDArray[Any]) -> NDArray[Any] | None:
+        """Return a decoded chunk, None for a missing one."""
+        if encoded is None:
+            return None
+        tally.nbytes += len(encoded)
+        try:
+            return self._chain.decode(encoded, out)
+        except SourceFormatError as error:
+            broken = error
+        try:
+            again = self._chunks.read_again(coord)
+            if again is not None:
+                return self._chain.decode(again, out)
+        except SourceFormatError as error:
+            broken = error
+        raise self._broken(coord, broken) from broken
+
+    def _broken(self, coord: Coord, error: SourceFormatError) -> SourceFormatError:
+        return SourceFormatError(
+            f"{self._name}: chunk {self._chunks.key(coord)} cannot be decoded: {error}. "
+            f"Restore it from a copy, or remove it to have it read as missing."
+        )
+
+
 class StoredReader:
     """Stored chunks through the codec driver."""
 
@@ -74,7 +140,7 @@ class StoredReader:
         digest: ArrayDigest | None,
     ) -> None:
         self._chunks = chunks
-        self._name = name
+        self._decoder = ChunkDecoder(chunks, name=name, chain=chain, fill=fill)
         self._grid = grid
         self._chain = chain
         self._records = records
@@ -114,8 +180,8 @@ class StoredReader:
     def _load(self, batch: Batch, *, region: Region, window: Window | None) -> Tally:
         tally = Tally(chunks=len(batch.coords))
         axes, digest = self._records.axes, self._digest
-        for coord, encoded in zip(batch.coords, self._encoded(batch), strict=True):
-            values = self._decode(coord, encoded, tally, out=self._own_chunk())
+        for coord, encoded in zip(batch.coords, self._decoder.encoded(batch), strict=True):
+            values = self._decoder.decode(coord, encoded, tally, out=self._own_chunk())
             if values is None:
                 if window is not None:
                     window.scatter(coord[:axes], self._fill_record)
@@ -133,7 +199,7 @@ class StoredReader:
         assert self._run_axis is not None
         tally = Tally(chunks=len(batch.coords))
         stack, first = self._stack(len(batch.coords)), 0
-        self._decode_many(batch.coords, self._encoded(batch), stack, tally)
+        self._decoder.decode_many(batch.coords, self._decoder.encoded(batch), stack=stack, tally=tally)
         for run in runs(batch.coords, self._run_axis):
             chunks = stack[first : first + len(run.coords)]
             first += len(run.coords)
@@ -160,60 +226,6 @@ class StoredReader:
             self._scratch.stack = None
             self._scratch.stack = np.empty((count, *self._grid.chunks), dtype=self._chain.dtype)
         return self._scratch.stack[:count]
-
-    def _encoded(self, batch: Batch) -> list[Buffer | None]:
-        """Return the encoded chunks of a batch; an error names its chunk."""
-        try:
-            return batch.read()
-        except SourceFormatError:
-            return [self._read_one(coord) for coord in batch.coords]
-
-    def _read_one(self, coord: Coord) -> Buffer | None:
-        try:
-            (encoded,) = self._chunks.read([coord])
-        except SourceFormatError as error:
-            raise self._broken(coord, error) from error
-        return None if encoded is None else bytes(encoded)
-
-    def _decode_many(
-        self, coords: list[Coord], encoded: list[Buffer | None], stack: NDArray[Any], tally: Tally
-    ) -> None:
-        """Decode chunks into a stack, the fill value for missing ones; an error names its chunk."""
-        stored = [i for i, data in enumerate(encoded) if data is not None]
-        found = [data for data in encoded if data is not None]
-        try:
-            if found:
-                self._chain.decode_many(found, stack[: len(found)])
-        except SourceFormatError:
-            for coord, data, chunk in zip(coords, encoded, stack, strict=True):
-                values = self._decode(coord, data, tally, out=chunk)
-                if values is not chunk:
-                    chunk[...] = self._fill if values is None else values
-            return
-        tally.nbytes += sum(map(len, found))
-        if len(found) < len(coords):
-            _spread(stack, stored, self._fill)
-
-    def _decode(self, coord: Coord, encoded: Buffer | None, tally: Tally, *, out: NDArray[Any]) -> NDArray[Any] | None:
-        if encoded is None:
-            return None
-        tally.nbytes += len(encoded)
-        try:
-            return self._chain.decode(encoded, out)
-        except SourceFormatError as error:
-            again = self._chunks.read_again(coord)
-            if again is None:
-                raise self._broken(coord, error) from error
-        try:
-            return self._chain.decode(again, out)
-        except SourceFormatError as error:
-            raise self._broken(coord, error) from error
-
-    def _broken(self, coord: Coord, error: SourceFormatError) -> SourceFormatError:
-        return SourceFormatError(
-            f"{self._name}: chunk {self._chunks.key(coord)} cannot be decoded: {error}. "
-            f"Restore it from a copy, or remove it to have it read as missing."
-        )
 
     def _own_chunk(self) -> NDArray[Any]:
         if self._scratch.chunk is None:

@@ -119,6 +119,15 @@ def is_unsure(error: BaseException | None) -> bool:
     return type(error).__name__ == "GenericError" and not re.match(r"[34]", Fault.of(error or Exception()).status)
 
 
+def broke_off(error: BaseException | None) -> bool:
+    """Tell whether no whole answer came, and the client did not ask again: it does so for values alone.
+
+    It neither repeats a listing that stopped in its body, nor a removal in bulk whose answer was lost.
+    """
+    fault = Fault.of(error or Exception())
+    return type(error).__name__ == "GenericError" and not fault.status and not _first(_RETRIES, fault.line)
+
+
 def is_beyond_end(error: Exception) -> bool:
     """Tell whether a read failed because it starts where the value has ended already."""
     fault = Fault.of(error)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from zarrmill.errors import NotFoundError, SourceFormatError
+from zarrmill.errors import NotFoundError, SourceFormatError, StoreUnavailableError
 from zarrmill.keyspace.etags import Reading
-from zarrmill.keyspace.faults import explain, ignores_ranges, is_beyond_end, names_bucket
+from zarrmill.keyspace.faults import broke_off, explain, ignores_ranges, is_beyond_end, names_bucket
 from zarrmill.keyspace.link import Link
 from zarrmill.keyspace.model import Buffer, Names, RequestCounts, join
 from zarrmill.keyspace.ranges import Span
@@ -16,6 +16,8 @@ from zarrmill.keyspace.ranges import Span
 PAGE_KEYS = 1000
 """Keys of one page of a listing, and of one request that deletes: the most that S3 allows."""
 
+REPEATS = 3
+"""Times that a listing or a removal is made again whose answer broke off."""
 Found = dict[str, Any]
 """What the client tells of a path."""
 T = TypeVar("T")
@@ -29,8 +31,8 @@ class WholeOnlyError(Exception):
     """The whole value came where a part was asked for: some web servers read no ranges, some no empty ones."""
 
 
-class Wire:
-    """Requests by path below the root of a link; what is missing is None."""
+class ValueWire:
+    """Requests for values by path below the root of a link; what is missing is None."""
 
     def __init__(self, link: Link, counts: RequestCounts) -> None:
         self.link = link
@@ -109,38 +111,6 @@ class Wire:
         except Exception as error:
             raise explain(error, "writing", self.where(path)) from error
 
-    def remove(self, paths: list[str]) -> None:
-        """Remove up to PAGE_KEYS paths; those that are missing are no error."""
-        self.link.check_writer()
-        count = -(-len(paths) // self.link.keys_per_delete)
-        done = self._ask("removing", paths[0], lambda: self._client.delete(paths) is None, kind="deletes", count=count)
-        # A service without removal in bulk stops at the first that is missing.
-        if done is None and len(paths) > 1:
-            for path in paths:
-                self.remove([path])
-
-    def pages(self, path: str, *, page_keys: int = PAGE_KEYS) -> Iterator[list[Found]]:
-        """Yield what the store tells of every path below a folder."""
-        self.link.check_lists()
-        pages = self._client.list(path or None, chunk_size=page_keys)
-        # The client fills its pages, so that a short one is the last.
-        page: list[Found] | None = None
-        while page is None or len(page) == page_keys:
-            page = self._ask("listing", path, lambda: next(pages, None), kind="lists")
-            if page is None:
-                return
-            yield page
-
-    def folder(self, path: str) -> Names:
-        """Return the names of the folders and of the keys directly below a folder."""
-        self.link.check_lists()
-        found = self._ask("listing", path, lambda: self._client.list_with_delimiter(path or None), kind="lists")
-        if found is None:
-            return [], []
-        names = _names(found)
-        self.counts.add("lists", max(0, sum(map(len, names)) - 1) // PAGE_KEYS)
-        return names
-
     def _ask(self, doing: str, path: str, request: Callable[[], T], *, kind: str, count: int = 1) -> T | None:
         """Return what a request brings, None where the path is missing."""
         self.counts.add(kind, count)
@@ -181,6 +151,74 @@ class Wire:
     def _check_length(self, path: str, found: int, promised: int) -> None:
         if found != promised:
             raise SourceFormatError(f"{self.where(path)}: {found} bytes came of {promised} that the store promised.")
+
+
+class Wire(ValueWire):
+    """Requests by path below the root of a link, for values, listings and removals; what is missing is None."""
+
+    def remove(self, paths: list[str]) -> None:
+        """Remove up to PAGE_KEYS paths; those that are missing are no error."""
+        self.link.check_writer()
+        count = -(-len(paths) // self.link.keys_per_delete)
+
+        def remove() -> bool | None:
+            return self._ask(
+                "removing", paths[0], lambda: self._client.delete(paths) is None, kind="deletes", count=count
+            )
+
+        done = self._insist(remove)
+        # A service without removal in bulk stops at the first that is missing.
+        if done is None and len(paths) > 1:
+            for path in paths:
+                self.remove([path])
+
+    def pages(self, path: str, *, page_keys: int = PAGE_KEYS) -> Iterator[list[Found]]:
+        """Yield what the store tells of every path below a folder."""
+        self.link.check_lists()
+        stream: Iterator[list[Found]] | None = None
+        last: str | None = None
+
+        def next_page() -> list[Found] | None:
+            nonlocal stream
+            found = self._client.list(path or None, offset=last, chunk_size=page_keys) if stream is None else stream
+            # One that breaks off begins anew behind the last key that came.
+            stream = None
+            page: list[Found] | None = self._ask("listing", path, lambda: next(found, None), kind="lists")
+            stream = found
+            return page
+
+        # The client fills its pages, so that a short one is the last.
+        page: list[Found] | None = None
+        while page is None or len(page) == page_keys:
+            page = self._insist(next_page)
+            if not page:
+                return
+            last = page[-1]["path"]
+            yield page
+
+    def folder(self, path: str) -> Names:
+        """Return the names of the folders and of the keys directly below a folder."""
+        self.link.check_lists()
+
+        def list_folder() -> Found | None:
+            return self._ask("listing", path, lambda: self._client.list_with_delimiter(path or None), kind="lists")
+
+        found = self._insist(list_folder)
+        if found is None:
+            return [], []
+        names = _names(found)
+        self.counts.add("lists", max(0, sum(map(len, names)) - 1) // PAGE_KEYS)
+        return names
+
+    def _insist(self, request: Callable[[], T]) -> T:
+        """Return what a request brings, made again where no whole answer came and the client does not do so itself."""
+        for _ in range(REPEATS):
+            try:
+                return request()
+            except StoreUnavailableError as error:
+                if not broke_off(error.__cause__):
+                    raise
+        return request()
 
 
 def _names(found: Found) -> Names:
