@@ -18,6 +18,7 @@ def run(
     scratch: options.Scratch = None,
     sync: options.Sync = True,
     overwrite: options.Overwrite = False,
+    storage_option: options.StorageOptions = None,
     progress: options.Progress = options.ProgressChoice.auto,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -36,6 +37,7 @@ def run(
             scratch=scratch,
             sync=sync,
             overwrite=overwrite,
+            storage_options=options.read_storage_options(storage_option),
             progress=client,
         )
     show(report, tables.blocks_tables, as_json=json)
@@ -46,6 +48,7 @@ def publish(
     *,
     check: options.CheckOnly = False,
     overwrite: options.Overwrite = False,
+    storage_option: options.StorageOptions = None,
     progress: options.Progress = options.ProgressChoice.auto,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -54,9 +57,10 @@ def publish(
 
     Example: zarrmill publish by_object.zarr
     """
+    given = options.read_storage_options(storage_option)
     with resumable(resume=True), open_progress(progress) as client:
         if check:
-            report = zarrmill.check_draft(target, progress=client)
+            report = zarrmill.check_draft(target, storage_options=given, progress=client)
         else:
-            report = zarrmill.publish(target, overwrite=overwrite, progress=client)
+            report = zarrmill.publish(target, overwrite=overwrite, storage_options=given, progress=client)
     show(report, tables.rechunk_tables, as_json=json)

@@ -45,6 +45,7 @@ def plan(
             verify=verify.value,
             checksum=checksum,
             arrays=array,
+            storage_options=options.read_storage_options(storage_option),
         )
         zarrmill.write_plan(planned, out)
     report = zarrmill.estimate(
