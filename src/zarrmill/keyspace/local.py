@@ -86,12 +86,13 @@ class LocalKeys:
             return None
         return None if stat.S_ISDIR(found.st_mode) else KeyInfo(key, found.st_size, None, found.st_mtime_ns)
 
-    def put(self, key: str, data: Buffer) -> None:
+    def put(self, key: str, data: Buffer) -> str | None:
         """Write a value to a temporary file beside, and rename that."""
         path = self._file(key)
         self.counts.add("puts", written=memoryview(data).nbytes)
         with _written(path, data) as temporary:
             os.replace(temporary, path)
+        return None
 
     def create(self, key: str, data: Buffer) -> bool:
         """Write a value unless the key is there; return whether it was not."""
