@@ -180,7 +180,7 @@ import os
 from zarrmill.keyspace.clients import open_link
 from zarrmill.keyspace.urls import parse_url
 before = len(os.listdir("/proc/self/task"))
-open_link(parse_url("memory://a"))
+open_link(parse_url("memory://a")).client.list().collect()
 print(len(os.listdir("/proc/self/task")) - before, os.environ.get("TOKIO_WORKER_THREADS"))
 """
 
