@@ -52,11 +52,12 @@ class ObjectKeys:
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
         path, etags = join(self.prefix, key), self.link.etags
-        read = partial(self._reader.read, path, with_etag=self._checked and etags.active)
-        reading = read()
+        reading = self._reader.read(path, with_etag=self._checked and etags.active)
         if reading is None:
             return None
-        return reading[0] if etags.passes(reading) else etags.settle(reading, read, self._wire.where(path))
+        if etags.passes(reading):
+            return reading[0]
+        return etags.settle(reading, partial(self._reader.read, path, with_etag=True), self._wire.where(path))
 
     def get_range(self, key: str, start: int, nbytes: int) -> Buffer | None:
         """Return a part of a value, shorter where the value ends, None where the key is missing."""

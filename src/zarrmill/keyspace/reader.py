@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ class Reader:
             return memoryview(result.bytes()), etag, end - start
 
         try:
-            found = self._wire.ask("reading", path, read, kind="gets")
+            found = self._wire.ask("reading", path, read, kind="gets", nbytes=_first_length)
         except BeyondEndError:
             return memoryview(b""), None
         except WholeOnlyError:
@@ -39,15 +39,15 @@ class Reader:
         if found is None:
             return None
         data, etag, promised = found
-        self._wire.counts.add("gets", 0, read=len(data))
-        self._check_length(path, len(data), promised)
+        if len(data) != promised:
+            self._check_length(path, len(data), promised)
         return data, etag
 
     def read_part(self, path: str, start: int, nbytes: int) -> Buffer | None:
         """Return a part of a value, shorter only where that ends."""
         try:
             read = partial(self._wire.client.get_range, path, start=start, length=nbytes)
-            found = self._wire.ask("reading", path, read, kind="gets")
+            found = self._wire.ask("reading", path, read, kind="gets", nbytes=len)
         except BeyondEndError:
             return b""
         except WholeOnlyError:
@@ -62,7 +62,7 @@ class Reader:
         starts, ends = zip(*spans, strict=True)
         try:
             read = partial(self._wire.client.get_ranges, path, starts=starts, ends=ends, coalesce=0)
-            found = self._wire.ask("reading", path, read, kind="gets", count=len(spans))
+            found = self._wire.ask("reading", path, read, kind="gets", count=len(spans), nbytes=_lengths)
         except BeyondEndError:
             return self._read_each(path, spans)
         except WholeOnlyError:
@@ -83,7 +83,6 @@ class Reader:
     def _take(self, path: str, part: Any, span: Span) -> memoryview:
         """Return the bytes of a part, which may be short where the value ends and nowhere else."""
         data = memoryview(part)
-        self._wire.counts.add("gets", 0, read=len(data))
         end = span[0] + len(data)
         if end < span[1]:
             found = self._wire.head(path)
@@ -98,3 +97,11 @@ class Reader:
                 f"{self._wire.where(path)}: {found} bytes came of {promised} that the store promised. "
                 f"Run the same command again."
             )
+
+
+def _first_length(found: tuple[memoryview, str | None, int]) -> int:
+    return len(found[0])
+
+
+def _lengths(parts: Sequence[Sized]) -> int:
+    return sum(map(len, parts))

@@ -98,21 +98,33 @@ class Wire:
         self.counts.add("lists", max(0, sum(map(len, names)) - 1) // PAGE_KEYS)
         return names
 
-    def ask(self, doing: str, path: str, request: Callable[[], T], *, kind: str, count: int = 1) -> T | None:
-        """Return what a request brings, None where the path is missing."""
-        self.counts.add(kind, count)
+    def ask(
+        self,
+        doing: str,
+        path: str,
+        request: Callable[[], T],
+        *,
+        kind: str,
+        count: int = 1,
+        nbytes: Callable[[T], int] | None = None,
+    ) -> T | None:
+        """Return what a request brings, None where the path is missing; ``nbytes`` says how much of a value that is."""
         try:
-            return request()
+            found = request()
         except FileNotFoundError as error:
+            self.counts.add(kind, count)
             if names_bucket(error):
                 raise explain(error, doing, self.where(path)) from error
             return None
         except Exception as error:
+            self.counts.add(kind, count)
             if is_beyond_end(error):
                 raise BeyondEndError from error
             if ignores_ranges(error):
                 raise WholeOnlyError from error
             raise explain(error, doing, self.where(path)) from error
+        self.counts.add(kind, count, read=nbytes(found) if nbytes is not None else 0)
+        return found
 
     def _remove(self, paths: list[str]) -> bool:
         self.client.delete(paths)
