@@ -57,7 +57,7 @@ class Runner:
     def run_size(self, size: Size, contenders: list[Contender]) -> Iterator[Run]:
         """Every run of a size, in rounds: one run of each contender after the other, so that ours and the floor mix."""
         source = prepare_source(size, self.work / "data")
-        self._delete_old()
+        self._delete_old(wait=len(contenders) > 1)
         for layout in ("shards", "files"):
             present = []
             for contender in contenders:
@@ -68,7 +68,7 @@ class Runner:
                     else:
                         present.append(contender)
             yield from self._rounds(size, layout, present, source=source)
-            self._delete_old()
+            self._delete_old(wait=len(contenders) > 1)
 
     def _rounds(self, size: Size, layout: Layout, contenders: list[Contender], *, source: Source) -> Iterator[Run]:
         waiting = {contender.name: self._wanted(size, contender) for contender in contenders}
@@ -159,12 +159,12 @@ class Runner:
             self._old.mkdir(exist_ok=True)
             self._out.rename(self._old / uuid.uuid4().hex)
 
-    def _delete_old(self) -> None:
-        """Delete what was put away, and wait until the file system has forgotten it."""
+    def _delete_old(self, *, wait: bool) -> None:
+        """Delete what was put away, and wait until the file system has forgotten it where others shall be compared."""
         if self._old.exists():
             shutil.rmtree(self._old, ignore_errors=True)
             os.sync()
-            time.sleep(FORGETTING_SECONDS)
+            time.sleep(FORGETTING_SECONDS if wait else 0.0)
 
     def _settle(self, source: Source) -> None:
         """Put old results away, write back what is dirty, read the source once."""
