@@ -1,0 +1,1 @@
+"""Light curves: a survey written epoch by epoch, read object by object."""
