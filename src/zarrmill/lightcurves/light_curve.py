@@ -53,8 +53,8 @@ class LightCurve:
     """flux and flux_err, and where the store has them flag (integers) and limit."""
     status: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     """A ``Status`` per value; found from values and limits where it is not given."""
-    epoch: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """Index of each epoch in the store; counted from 0 where it is not given."""
+    epoch: NDArray[Any] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Index or key of each epoch in the store; counted from 0 where it is not given."""
     scale: str = "utc"
     """Scale of the times as astropy calls it: utc, tai, tdb."""
     offset: NDArray[np.float64] | None = None
@@ -63,6 +63,10 @@ class LightCurve:
     """Right ascension in degrees; NaN where the store has no positions."""
     dec: float = float("nan")
     """Declination in degrees."""
+    flag_masks: Mapping[str, int] = field(default_factory=dict)
+    """Bits of ``flag`` by what they mean."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What else the store knows of the object: type, period."""
 
     def __post_init__(self) -> None:
         shape = (len(self.time), len(self.measurements))

@@ -9,6 +9,8 @@ from zarrmill.errors import UnknownNameError
 
 MOST = 3
 """Names that are offered."""
+MOST_LISTED = 10
+"""Names that are listed where none is near."""
 
 
 def find_nearest(name: object, known: Iterable[object]) -> tuple[object, ...]:
@@ -34,14 +36,14 @@ def unknown_name(name: object, known: Sequence[object], *, what: str, where: str
     """
     near = find_nearest(name, known)
     if near:
-        remedy = f"Did you mean {_list(near)}?"
-    elif known:
-        remedy = f"There are {_list(known[:10])}{' and more' if len(known) > 10 else ''}."
+        remedy = f"Did you mean {_join(near, 'or')}?"
+    elif len(known) > MOST_LISTED:
+        remedy = f"There are {', '.join(map(repr, known[:MOST_LISTED]))} and more."
     else:
-        remedy = "There is none at all."
+        remedy = f"There are {_join(known, 'and')}." if known else "There is none at all."
     return UnknownNameError(f"{where}: there is no {what} {name!r}. {remedy}")
 
 
-def _list(names: Sequence[object]) -> str:
-    *most, last = [repr(name) for name in names]
-    return f"{', '.join(most)} or {last}" if most else last
+def _join(names: Sequence[object], word: str) -> str:
+    *most, last = map(repr, names)
+    return f"{', '.join(most)} {word} {last}" if most else last
