@@ -186,7 +186,7 @@ def test_times_of_kepler_count_from_a_keyword():
     columns = resolve_columns(make(TESS, **META))
 
     assert (columns.time_zero, columns.time_scale) == (2457000 - 2400000.5, "tdb")
-    with pytest.raises(InvalidInputError, match="no keyword BJDREFI.*Set time_zero"):
+    with pytest.raises(InvalidInputError, match=r"no keyword BJDREFI.*Set time_zero"):
         resolve_columns(make(TESS))
     assert resolve_columns(make(TESS), ColumnRequest(time_zero=5.0)).time_zero == 5.0
 

@@ -148,7 +148,7 @@ def test_lightkurve_takes_one_measurement():
 
 def test_lightkurve_of_several_measurements_is_refused():
     """Before lightkurve is even looked for."""
-    with pytest.raises(InvalidInputError, match="takes one measurement, there are 2. Name one of g, r"):
+    with pytest.raises(InvalidInputError, match=r"takes one measurement, there are 2\. Name one of g, r"):
         make().to_lightkurve()
 
 

@@ -20,7 +20,7 @@ pd = pytest.importorskip("pandas")
 def make(first=0, n=3, **changes) -> LightCurves:
     """Return objects at three epochs out of order in two bands: the third object was never observed."""
     status = np.full((n, 3, 2), Status.DETECTED, np.uint8)
-    status[0, 1, 1] = Status.NOT_DETECTED
+    status[:1, 1, 1] = Status.NOT_DETECTED
     status[2:3] = Status.NOT_OBSERVED
     flux = np.arange(n * 6.0, dtype="f4").reshape(n, 3, 2) + 100 * first
     flux[status != Status.DETECTED] = np.nan
@@ -61,10 +61,9 @@ def test_nested_pandas_opens_it(tmp_path):
     part = nested_pandas.read_parquet(tmp_path / "lc.parquet", columns=["object_id", "lightcurve.flux"])
 
     assert frame.nested_columns == ["lightcurve"]
-    assert frame["lightcurve.flux"].dropna().astype(float).tolist() == [2, 4, 5, 0, 1, 8, 9, 10, 11, 6, 7]
+    np.testing.assert_array_equal(frame["lightcurve.flux"], [2, np.nan, 4, 5, 0, 1, 8, 9, 10, 11, 6, 7])
     assert frame["lightcurve"].iloc[1]["band"].tolist() == ["g", "r"] * 3
-    assert frame.query("lightcurve.band == 'r'")["lightcurve"].iloc[1]["flux"].tolist() == [9, 11, 7]
-    assert part["lightcurve.flux"].notna().sum() == 11
+    assert part["lightcurve.flux"].tolist()[6:] == [8, 9, 10, 11, 6, 7]
 
 
 def test_what_is_written_can_be_read_back(tmp_path):
@@ -96,9 +95,11 @@ def test_large_batches_are_cut(tmp_path, monkeypatch, most):
     monkeypatch.setattr(parquet, "MOST_POINTS", most)
     write_parquet(tmp_path / "cut.parquet", [make(n=5)])
 
-    assert pq.read_table(tmp_path / "cut.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
+    # Text, because NaN equals nothing.
+    cut, whole = (str(pq.read_table(tmp_path / f"{name}.parquet").to_pylist()) for name in ("cut", "whole"))
+    assert cut == whole
     groups = pq.ParquetFile(tmp_path / "cut.parquet").metadata.num_row_groups
-    assert groups == {1: 5, 5: 5, 6: 3, 7: 3, 100: 1}[most]
+    assert groups == {1: 5, 5: 5, 6: 4, 7: 4, 100: 1}[most]
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path):

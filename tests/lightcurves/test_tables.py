@@ -53,7 +53,7 @@ def check(table):
     ids=lambda value: value,
 )
 def test_every_format_gives_the_same(tmp_path, name, format):
-    """Masks stay masks, whole numbers whole, large keys exact, bytes text; units are there where the format has them."""
+    """Masks stay masks, whole numbers whole, large keys exact, bytes text; units come where the format has them."""
     if format == "parquet":
         made = make()
         arrays = {key: pa.array(made[key].tolist()) for key in made.colnames}
@@ -153,7 +153,7 @@ def test_several_tables_without_a_name_are_refused(tmp_path):
 
     with pytest.raises(InvalidInputError, match="there are 2 tables: PART1, PART2"):
         read_table(tmp_path / "two.fits")
-    with pytest.raises(KeyError, match="no table 'PART3'. Did you mean 'PART"):
+    with pytest.raises(KeyError, match=r"no table 'PART3'\. Did you mean 'PART"):
         read_table(tmp_path / "two.fits", hdu="PART3")
 
 
@@ -201,7 +201,7 @@ def test_nested_rows_become_one_row_per_element(tmp_path, form):
     table = read_table(tmp_path / "ztf.parquet")
 
     assert table["objectid"].values.tolist() == [5, 5, 7]
-    name = "hmjd" if form == "lists" else "lc.hmjd" if form == "struct of lists" else "lc.hmjd"
+    name = "hmjd" if form == "lists" else "lc.hmjd"
     assert table[name].values.tolist() == [1.0, 2.0, 3.0]
 
 
@@ -229,7 +229,7 @@ def test_other_bad_input(tmp_path):
         read_table(1.0)
     with pytest.raises(InvalidInputError, match="column 'a' has 1 rows, 'b' has 2"):
         read_table({"a": [1], "b": [1, 2]})
-    with pytest.raises(KeyError, match="table: there is no column 'flx'. Did you mean 'flux'"):
+    with pytest.raises(KeyError, match=r"table: there is no column 'flx'\. Did you mean 'flux'"):
         read_table({"flux": [1]})["flx"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,21 @@ def from_pandas(frame: Any) -> Table:
 
 def from_arrow(table: Any, *, name: str) -> Table:
     """Return the columns of an Arrow table: fields of structs as STRUCT.FIELD, lists with one row per element."""
-    units = {field.name: _find_unit(field) for field in table.schema}
+    units = dict(each for field in table.schema for each in _find_units(field, field.name))
     table = _unnest(table, name=name)
     columns = {key: _as_column(table[key], units.get(key, "")) for key in table.column_names}
     return make_table(columns, name=name)
 
 
-def _find_unit(field: Any) -> str:
+def _find_units(field: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and units of a field and of those inside it."""
     known = field.metadata or {}
-    return next((known[key].decode() for key in UNIT_KEYS if key in known), "")
+    yield name, next((known[key].decode() for key in UNIT_KEYS if key in known), "")
+    types = load("pyarrow.types")
+    inner = field.type.value_type if types.is_list(field.type) or types.is_large_list(field.type) else field.type
+    if types.is_struct(inner):
+        for i in range(inner.num_fields):
+            yield from _find_units(inner.field(i), f"{name}.{inner.field(i).name}")
 
 
 def _unnest(table: Any, *, name: str) -> Any:

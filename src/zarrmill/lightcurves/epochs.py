@@ -105,7 +105,7 @@ class Epoch:
     time: float
     """Modified Julian date in the scale of the store, the median of its rows; NaN where the table tells none."""
     arrays: dict[str, NDArray[Any]]
-    """Keys of the objects as "object"; flux, flux_err, status, and where there are any flag and limit, by measurement."""
+    """Keys of the objects as "object"; flux, flux_err, status, and where there are any flag and limit."""
     time_offset: NDArray[np.float64] | None
     """Seconds between ``time`` and that of each row; None where all rows have one time."""
 

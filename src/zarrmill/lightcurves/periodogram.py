@@ -53,7 +53,8 @@ def find_periods(
     there = lc.detected[:, 0] & np.isfinite(lc.time)
     if there.sum() < LEAST_POINTS:
         raise InvalidInputError(
-            f"object {lc.key!r}: {int(there.sum())} points of {lc.names[0]!r}, a period needs {LEAST_POINTS}. Choose another."
+            f"object {lc.key!r}: {int(there.sum())} points of {lc.names[0]!r}, a period needs {LEAST_POINTS}. "
+            f"Choose another."
         )
     time, value, error = (
         np.asarray(each[there], dtype=np.float64) for each in (lc.time, lc[FLUX][:, 0], lc[ERROR][:, 0])

@@ -175,7 +175,8 @@ STATISTICS: Mapping[str, Statistic] = {
     "chi2": Statistic("sum(w (x - m)²)", _chi2, 1, True),
     "chi2_reduced": Statistic("chi2 / (N - 1)", lambda p: _chi2(p) / (p.weighted.n - 1), 2, True),
     "stetson_j": Statistic(
-        "mean over neighbours in time of sign(d d') sqrt(|d d'|), d = sqrt(N / (N - 1)) (x - m) / e", _stetson_j, 2, True
+        "mean over neighbours in time of sign(d d') sqrt(|d d'|), d = sqrt(N / (N - 1)) (x - m) / e",
+        _stetson_j, 2, True,
     ),
     "stetson_k": Statistic("mean of |d| / sqrt(mean of d²); 0.798 for normal noise", _stetson_k, 2, True),
     "von_neumann": Statistic(
