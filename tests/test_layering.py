@@ -20,6 +20,7 @@ ORDER = (
     ("digest",),
     ("plan",),
     ("codecs",),
+    ("keyspace",),
     ("store",),
     ("v2",),
     ("hierarchy",),
