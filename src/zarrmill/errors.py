@@ -96,6 +96,12 @@ class ResumeError(ZarrmillError):
     kind = "resume"
 
 
+class LockedError(ZarrmillError):
+    """Somebody else is changing the store at this moment; what was asked for was not begun."""
+
+    kind = "locked"
+
+
 class BlockFailedError(ZarrmillError):
     """A block failed for good; ``__cause__`` says why, and the same command continues after the finished blocks."""
 

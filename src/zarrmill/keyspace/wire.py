@@ -36,9 +36,10 @@ class Wire:
         """Return a path as people are shown it."""
         return join(self.link.location, path)
 
-    def read(self, path: str, *, suffix: int | None = None) -> Reading | None:
-        """Return a value, or its last bytes, with its ETag."""
-        options = {} if suffix is None else {"options": {"range": {"suffix": suffix}}}
+    def read(self, path: str, *, suffix: int | None = None, span: Span | None = None) -> Reading | None:
+        """Return a value, its last bytes or a span of it, with its ETag."""
+        part: Any = span if suffix is None else {"suffix": suffix}
+        options = {} if part is None else {"options": {"range": part}}
 
         def read() -> tuple[memoryview, str | None, int]:
             result = self._client.get(path, **options)

@@ -129,6 +129,8 @@ def to_lightkurve(lc: LightCurve, measurement: str | None = None) -> Any:
     lc = _in_order(lc.to_fluxes())
     (m,) = lc.measurements
     unit = load("astropy.units").Unit(m.unit) if m.unit else None
-    columns = {name: values[:, 0] * unit if unit and name != FLAG else values[:, 0] for name, values in lc.arrays.items()}
+    columns = {
+        name: values[:, 0] * unit if unit and name != FLAG else values[:, 0] for name, values in lc.arrays.items()
+    }
     meta = {"LABEL": str(lc.key), "RA": lc.ra, "DEC": lc.dec, "FILTER": m.band, "ZEROPOINT": m.zero_point}
     return load("lightkurve").LightCurve({"time": lc.times, **columns}, meta=meta)
