@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zarrmill.errors import NotFoundError, ZarrmillError
-from zarrmill.keyspace.faults import is_unsure
 from zarrmill.keyspace.etags import Reading
+from zarrmill.keyspace.faults import is_unsure
 from zarrmill.keyspace.link import Link
 from zarrmill.keyspace.model import Buffer, KeyInfo, Names, RequestCounts, flat, join
 from zarrmill.keyspace.ranges import coalesce

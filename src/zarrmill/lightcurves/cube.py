@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from zarrmill.lightcurves.snapshot import BlockPart, Rows
 from zarrmill.lightcurves.stored_key import StoredKey
 
 GROUP = "by_object"
+GROUP_OBJECTS = 64
+"""Objects of one shard that are read by one call."""
 
 
 class CubeArray:
@@ -51,10 +54,14 @@ class CubeArray:
 
     def read_some(self, part: BlockPart, positions: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Set the rows of many objects, an array (object, row, measurement) or (object, row)."""
-        for _ in gather(request_pool(self._keys), self._group_calls(part, positions, out)):
+        pool = request_pool(self._keys) or codec_pool(len(positions) * self.stored.chain.nbytes)
+        for _ in gather(pool, self._group_calls(part, positions, out)):
             pass
 
-    def _group_calls(self, part: BlockPart, positions: NDArray[np.int64], out: NDArray[Any]) -> Iterator[Any]:
+    def _group_calls(
+        self, part: BlockPart, positions: NDArray[np.int64], out: NDArray[Any]
+    ) -> Iterator[Callable[[], None]]:
+        """Yield what reads a few objects of one shard each."""
         shards, numbers = np.divmod(positions, self.shard_objects)
         known = positions < part.objects
         if not known.all():
@@ -63,11 +70,9 @@ class CubeArray:
         order = order[known[order]]
         starts = np.flatnonzero(np.diff(shards[order], prepend=-1))
         for members in np.split(order, starts[1:]) if len(order) else ():
-
-            def read(members: NDArray[np.intp] = members) -> None:
-                self._read_group(part, int(shards[members[0]]), members.tolist(), numbers[members].tolist(), out)
-
-            yield read
+            for i in range(0, len(members), GROUP_OBJECTS):
+                some = members[i : i + GROUP_OBJECTS]
+                yield partial(self._read_group, part, int(shards[some[0]]), some.tolist(), numbers[some].tolist(), out)
 
     def _read_group(
         self, part: BlockPart, shard: int, members: list[int], numbers: list[int], out: NDArray[Any]

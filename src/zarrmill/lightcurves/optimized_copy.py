@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from zarrmill.errors import InvalidInputError
 from zarrmill.execute.executors import Placement
@@ -14,13 +13,12 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.lightcurves.catalogue import KEY, Catalogue
 from zarrmill.lightcurves.creation import new_store, publish_store, write_store
-from zarrmill.lightcurves.epoch_groups import EpochGroup, settle_addressing
+from zarrmill.lightcurves.epoch_groups import settle_addressing
 from zarrmill.lightcurves.epoch_table import FoldedEpochs, load_table, put_table
 from zarrmill.lightcurves.fold import FoldedBlock, FoldOperation, FoldPlan, FoldStage
 from zarrmill.lightcurves.options import check_length
-from zarrmill.lightcurves.record import Record, find_runs, put_record
+from zarrmill.lightcurves.record import Record, put_record
 from zarrmill.lightcurves.relayout import assign, finish_block
-from zarrmill.lightcurves.schema import Schema
 from zarrmill.lightcurves.snapshot import Snapshot
 from zarrmill.lightcurves.view import View
 from zarrmill.progress import Progress

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 REQUESTS_AT_ONCE = 16
 """Requests of an object store under way at once."""
-CODED_ALONE = 2**20
+CODED_ALONE = 2**18
 """Decoded bytes up to which one thread encodes or decodes faster than several would be told what to do."""
 
 

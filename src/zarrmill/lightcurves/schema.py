@@ -28,6 +28,8 @@ TIME_UNITS = "days since 1858-11-17"
 """Units of modified Julian dates in the words of CF, so that xarray shows dates."""
 STATUS, OFFSET = "status", "time_offset"
 """The array of statuses, and that of seconds per object and epoch."""
+STATUS_CODEC = "zstd:3"
+"""Codec of statuses: they compress to a few bytes with any, and this one is read fastest."""
 KEY_KINDS = ("range", "int", "text")
 """What objects are called by: their index, whole numbers, or text."""
 
@@ -190,7 +192,7 @@ def _layout(
     field: Field, shape: Shape, chunks: Shape, shards: Shape | None, dims: tuple[str, ...], codecs: tuple[str, ...]
 ) -> ArrayLayout:
     bare = ArrayLayout(shape, field.dtype, field.type.itemsize, chunks, shards, dims)
-    documents = codecs_from_request(codecs, bare) or []
+    documents = codecs_from_request(STATUS_CODEC if field.name == STATUS else codecs, bare) or []
     if documents[-1]["name"] != "crc32c":
         documents.append({"name": "crc32c"})
     packed = tuple(json.dumps(codec, sort_keys=True, separators=(",", ":")) for codec in documents)

@@ -6,14 +6,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zarrmill.execute.executors import place
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
-from zarrmill.lightcurves.catalogue import ObjectTable
 from zarrmill.lightcurves.creation import check_sizes, new_store, plan_store, publish_store, write_store
 from zarrmill.lightcurves.curves import build_curve, build_curves
 from zarrmill.lightcurves.growth import add_objects
@@ -24,7 +20,6 @@ from zarrmill.lightcurves.light_curves import LightCurves
 from zarrmill.lightcurves.opening import open_keys
 from zarrmill.lightcurves.optimized_copy import copy_by_object
 from zarrmill.lightcurves.options import CreateOptions, MeasurementsRequest, ObjectKey
-from zarrmill.lightcurves.photometry import Measurement
 from zarrmill.lightcurves.prune import PruneReport, prune
 from zarrmill.lightcurves.relayout import RelayoutReport, relayout
 from zarrmill.lightcurves.schema import Schema, read_schema
