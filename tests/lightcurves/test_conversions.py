@@ -131,6 +131,8 @@ def test_a_timeseries_is_in_order_and_masked():
     assert series["status_r"].tolist() == [Status.NOT_OBSERVED, Status.NOT_DETECTED]
 
 
+# lightkurve says at its import that an optional part of it is not there.
+@pytest.mark.filterwarnings("ignore:Warning. the tpfmodel submodule is not available:UserWarning")
 def test_lightkurve_takes_one_measurement():
     """Fluxes in order of time with their unit; of several measurements one must be named."""
     if importlib.util.find_spec("lightkurve") is None:
