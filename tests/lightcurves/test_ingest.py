@@ -43,7 +43,7 @@ def test_other_content_is_refused(survey: Survey, when) -> None:
     if when == "pruned":
         survey.storage.prune()
     before = keys_of(survey)
-    with pytest.raises(AlreadyExistsError, match="epoch 000000 .* replace=True"):
+    with pytest.raises(AlreadyExistsError, match=r"epoch 000000 .* replace=True"):
         survey.storage.populate_epoch(0, survey.epochs[1], time=time_of(0))
     with pytest.raises(AlreadyExistsError, match="other content"):
         survey.storage.populate_epoch(0, survey.epochs[0], time=time_of(1))
@@ -109,7 +109,7 @@ def test_by_name_of_the_measurement(survey: Survey) -> None:
 
     assert curve["flux"].tolist()[0][1] == 5
     assert curve.status.tolist() == [[Status.NOT_OBSERVED, Status.DETECTED]]
-    with pytest.raises(UnknownNameError, match="no measurement 'rr'. Did you mean 'r'"):
+    with pytest.raises(UnknownNameError, match=r"no measurement 'rr'. Did you mean 'r'"):
         survey.storage.populate_epoch(1, {"flux": {"rr": np.arange(70.0)}})
 
 
@@ -204,7 +204,7 @@ def test_unmatched_rows_are_reported(survey: Survey) -> None:
 
     assert (report.rows, report.matched, report.unmatched, report.unmatched_keys) == (4, 2, 2, (1000, 2000))
     assert survey.storage.get_lightcurve(6)["flux_err"][0, 0] == 3
-    with pytest.raises(InvalidInputError, match="unmatched 'ad' is not known. Did you mean 'add'"):
+    with pytest.raises(InvalidInputError, match=r"unmatched 'ad' is not known. Did you mean 'add'"):
         survey.storage.populate_epoch(1, data, unmatched="ad")
 
 

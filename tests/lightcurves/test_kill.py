@@ -1,4 +1,4 @@
-"""A writer that is killed at any moment: an epoch is there wholly or not at all, and nothing that was told of is lost."""
+"""A writer that is killed at any moment: an epoch is there wholly or not at all, and nothing told of is lost."""
 
 from __future__ import annotations
 

@@ -170,8 +170,9 @@ def test_damage_on_the_way_is_not_recorded(survey: Survey, monkeypatch) -> None:
 def test_what_is_stored_is_read_back(survey: Survey, monkeypatch) -> None:
     """A shard that is not stored as it was written fails at once."""
     survey.add(0)
-    keys = survey.storage._view.keys
-    monkeypatch.setattr(type(keys), "get", lambda self, key, real=type(keys).get: _wrong(real(self, key), key))
+    kind = type(survey.storage._view.keys)
+    real = kind.get
+    monkeypatch.setattr(kind, "get", lambda self, key: _wrong(real(self, key), key))
     with pytest.raises(BlockFailedError, match="what is stored is not what was written"):
         survey.storage.relayout(executor="serial")
 

@@ -79,7 +79,7 @@ class LocalKeys:
 
     def get_tagged(self, key: str, ranges: Sequence[tuple[int, int]]) -> tuple[list[Buffer], str | None] | None:
         """Return parts of one version of a value, which has no tag here, None where the key is missing."""
-        parts = self._read(key, ranges)
+        parts = self._parts(key, ranges)
         return None if parts is None else (parts, None)
 
     def head(self, key: str) -> KeyInfo | None:

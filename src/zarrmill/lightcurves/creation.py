@@ -1,4 +1,4 @@
-"""New stores: everything is written first, and the root's ``zarr.json`` last, so that nothing looks whole before it is."""
+"""New stores: everything is written first, the root's ``zarr.json`` last, so that nothing looks whole before it is."""
 
 from __future__ import annotations
 

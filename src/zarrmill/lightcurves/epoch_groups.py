@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from zarrmill.digest import Share
 from zarrmill.errors import InvalidInputError, SourceFormatError
 from zarrmill.keyspace import KeySpace
 from zarrmill.lightcurves.epoch_values import EpochValues, content_digest
+from zarrmill.lightcurves.options import whole_number
 from zarrmill.lightcurves.parallel import codec_pool, gather, request_pool
 from zarrmill.lightcurves.schema import Field, Schema, decode, encode, field_document, group_document
 from zarrmill.lightcurves.stored_key import StoredKey
@@ -81,11 +81,12 @@ def epoch_name(epoch: Any, *, max_epochs: int | None) -> tuple[str, int | None]:
     >>> epoch_name(12, max_epochs=500), epoch_name("2024-01-03", max_epochs=500)
     (('000012', 12), ('2024-01-03', None))
     """
-    if isinstance(epoch, Integral) and not isinstance(epoch, bool):
-        if epoch < 0 or (max_epochs is not None and epoch >= max_epochs):
+    index = whole_number(epoch)
+    if index is not None:
+        if index < 0 or (max_epochs is not None and index >= max_epochs):
             most = "" if max_epochs is None else f" to {max_epochs - 1}"
-            raise InvalidInputError(f"epoch {epoch} is out of range: epochs are numbered from 0{most} (max_epochs).")
-        return f"{int(epoch):0{INDEX_DIGITS}d}", int(epoch)
+            raise InvalidInputError(f"epoch {index} is out of range: epochs are numbered from 0{most} (max_epochs).")
+        return f"{index:0{INDEX_DIGITS}d}", index
     if hasattr(epoch, "mjd"):
         epoch = repr(float(epoch.mjd))
     if not isinstance(epoch, str) or not _KEY.fullmatch(epoch):

@@ -174,28 +174,28 @@ def _by_measurement(values: Mapping[str, Any], field: Field, schema: Schema, *, 
 
 def _plain(values: Any, field: Field, schema: Schema) -> NDArray[Any]:
     """Return values without units and masks: in the unit of the field, masked ones as its fill value."""
+    mask = getattr(values, "mask", None)
+    plain = np.asarray(np.ma.getdata(getattr(values, "unmasked", values)))
     unit = getattr(values, "unit", None)
     if unit is not None and str(unit) and field.name in (FLUX, ERROR, LIMIT, OFFSET):
-        values = _in_unit(values, field, schema)
-    if not np.ma.isMaskedArray(values):
-        return np.asarray(values)
-    if values.dtype.kind in "iu" and field.type.kind == "f" and np.ma.is_masked(values):
-        return np.asarray(values.astype(field.type).filled(np.nan))
-    return np.asarray(values.filled(field.fill))
+        plain = _in_unit(plain, unit, field, schema)
+    if mask is None or not np.any(mask):
+        return plain
+    if plain.dtype.kind in "iu" and field.type.kind == "f":
+        plain = _in_type(plain, field)
+    return np.where(mask, np.array(field.fill, dtype=plain.dtype), plain)
 
 
-def _in_unit(values: Any, field: Field, schema: Schema) -> Any:
-    """Return an astropy Quantity or Column with a unit in the unit of the store, where all measurements share one."""
+def _in_unit(values: NDArray[Any], unit: Any, field: Field, schema: Schema) -> NDArray[Any]:
+    """Return values with a unit of astropy's in that of the store, where all measurements share one."""
     units = {"s"} if field.name == OFFSET else {m.unit for m in schema.measurements}
     wanted = next(iter(units)) if len(units) == 1 else ""
-    if not wanted or str(values.unit) == wanted:
-        return getattr(values, "value", values)
-    mask = getattr(values, "mask", None)
+    if not wanted or str(unit) == wanted:
+        return values
     try:
-        plain = load("astropy.units").Quantity(np.asarray(values), values.unit).to_value(wanted)
+        return np.asarray(load("astropy.units").Quantity(values, unit).to_value(wanted))
     except load("astropy.units").UnitsError as error:
-        raise InvalidInputError(f"{field.name} is in {values.unit}, the store in {wanted}: {error}.") from error
-    return plain if mask is None else np.ma.array(plain, mask=mask)
+        raise InvalidInputError(f"{field.name} is in {unit}, the store in {wanted}: {error}.") from error
 
 
 def _in_type(array: NDArray[Any], field: Field) -> NDArray[Any]:

@@ -82,8 +82,8 @@ class IngestRequest:
 def populate(view: View, epoch: Any, data: Any, request: IngestRequest) -> EpochReport:
     """Add an epoch.
 
-    Raises InvalidInputError and UnknownNameError for what makes no sense, AlreadyExistsError when the epoch is there with
-    other content, also when another writer was faster; nothing is changed then.
+    Raises InvalidInputError and UnknownNameError for what makes no sense, AlreadyExistsError when the epoch is there
+    with other content, also when another writer was faster; nothing is changed then.
     """
     begun = clock.perf_counter()
     check_choice(request.unmatched, UNMATCHED, what="unmatched")

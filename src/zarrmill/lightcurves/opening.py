@@ -15,7 +15,8 @@ def open_keys(location: Any, *, storage_options: Mapping[str, Any] | None = None
     import os
 
     if hasattr(location, "get_suffix"):
-        return location
+        keys: KeySpace = location
+        return keys
     text = os.fspath(location)
     if text.startswith("memory://"):
         from zarrmill.keyspace.clients import memory_keys

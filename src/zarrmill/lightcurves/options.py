@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
 from zarrmill.errors import InvalidInputError
@@ -75,16 +75,10 @@ class CreateOptions:
         >>> [m.name for m in CreateOptions().measurements(2)]
         ['m0', 'm1']
         """
-        if isinstance(request, Integral) and not isinstance(request, bool):
-            check_length(int(request), what="measurements")
-            request = [f"m{i}" for i in range(int(request))]
-        if isinstance(request, str | Measurement):
-            request = (request,)
-        if isinstance(request, bool) or not isinstance(request, Iterable):
-            raise InvalidInputError(f"measurements {request!r} are neither a number nor names. Give ['g', 'r'], or 2.")
         unit = self.unit or ("mag" if self.kind == "magnitude" else "")
         made = tuple(
-            m if isinstance(m, Measurement) else Measurement(str(m), kind=self.kind, unit=unit) for m in request
+            m if isinstance(m, Measurement) else Measurement(str(m), kind=self.kind, unit=unit)
+            for m in _each_measurement(request)
         )
         names = [m.name for m in made]
         if not names:
@@ -95,6 +89,32 @@ class CreateOptions:
         return made
 
 
+def _each_measurement(request: object) -> Iterable[object]:
+    count = whole_number(request)
+    if count is not None:
+        check_length(count, what="measurements")
+        return [f"m{i}" for i in range(count)]
+    if isinstance(request, str | Measurement):
+        return (request,)
+    if not isinstance(request, Iterable):
+        raise InvalidInputError(f"measurements {request!r} are neither a number nor names. Give ['g', 'r'], or 2.")
+    return request
+
+
+def whole_number(value: object) -> int | None:
+    """Return a whole number of any type, numpy's included, as an int; None for anything else, True among it.
+
+    >>> whole_number(7), whole_number(7.0), whole_number(True)
+    (7, None, None)
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
 def check_choice(value: object, known: Sequence[str], *, what: str) -> None:
     """Raise InvalidInputError for a word that is not one of the known ones."""
     if value not in known:
@@ -103,9 +123,9 @@ def check_choice(value: object, known: Sequence[str], *, what: str) -> None:
 
 def check_length(value: object, *, what: str) -> None:
     """Raise InvalidInputError for a number, if there is one, that is not a whole number of 1 or more."""
-    if value is None or (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1):
-        return
-    raise InvalidInputError(f"{what} {value!r} is no whole number of 1 or more. Give one, or leave it out.")
+    number = whole_number(value)
+    if value is not None and (number is None or number < 1):
+        raise InvalidInputError(f"{what} {value!r} is no whole number of 1 or more. Give one, or leave it out.")
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

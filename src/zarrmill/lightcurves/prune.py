@@ -1,4 +1,4 @@
-"""Removing what nobody needs any more: epochs that are folded, once their copy is proved, and what killed writers left."""
+"""Removing what nobody needs: copies of epochs that are folded, once that is proved, and what killed writers left."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _is_old(infos: Iterable[KeyInfo]) -> bool:
 
 
 def check_blocks(keys: KeySpace, schema: Schema, record: Record, numbers: Iterable[int]) -> None:
-    """Raise VerifyError when the values of a block of epochs have not the digest that they had when they were folded."""
+    """Raise VerifyError when the values of a block have not the digest that they had when they were folded."""
     for number in sorted(numbers):
         for name, found, expected in block_shares(keys, schema, record, number):
             if expected is not None and found != expected:
@@ -133,4 +133,4 @@ def block_shares(
 
 def folded_blocks(record: Record, epoch_block: int) -> list[int]:
     """Return the numbers of the blocks in which an epoch is folded."""
-    return np.unique(np.flatnonzero(record.mask()) // epoch_block).tolist()
+    return [int(number) for number in np.unique(np.flatnonzero(record.mask()) // epoch_block)]

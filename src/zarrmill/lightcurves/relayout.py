@@ -1,9 +1,9 @@
 """Keeping the object layout up to date: the epochs that came in are folded, block of epochs by block of epochs.
 
-The order is what makes a crash harmless and every reader right. First the axis of epochs is long enough and the table of
-epochs tells of the new ones, which no reader asks for yet. Then the shards of one block are replaced, whose values that
-readers know do not change. When all are there and verified, one put of the record says so, and only then do readers
-take these epochs from the object layout; until then they find them where they came in.
+The order is what makes a crash harmless and every reader right. First the axis of epochs is made long enough, and the
+table of epochs tells of the new ones, which no reader asks for yet. Then the shards of one block are replaced, whose
+values that readers know do not change. When all are there and verified, one put of the record says so, and only then do
+readers take these epochs from the object layout; until then they find them where they came in.
 """
 
 from __future__ import annotations

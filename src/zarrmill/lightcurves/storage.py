@@ -30,7 +30,7 @@ from zarrmill.progress.choose import auto_progress
 
 
 class LightcurveStorage:
-    """A survey: written epoch by epoch, read object by object; plain Zarr v3 below. It pickles, and threads may share it.
+    """A survey, written epoch by epoch and read object by object, in plain Zarr. It pickles, and threads may share it.
 
     >>> import tempfile
     >>> storage = LightcurveStorage.create(f"{tempfile.mkdtemp()}/survey", n_objects=3, max_epochs=2)

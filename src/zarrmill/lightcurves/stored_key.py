@@ -1,4 +1,4 @@
-"""Values to one stored key and back: a chunk, or a shard of chunks along the first axis that are whole on the others."""
+"""Values to one stored key and back: a chunk, or a shard of chunks along the first axis, whole on the others."""
 
 from __future__ import annotations
 
