@@ -87,11 +87,10 @@ class Catalogue:
 
 def _column_names(source: Any) -> list[Any]:
     names = getattr(source, "colnames", None) or getattr(getattr(source, "dtype", None), "names", None)
-    if names is None and hasattr(source, "keys"):
-        names = source.keys()
+    names = list(source.keys() if names is None and hasattr(source, "keys") else names or ())
     if not names:
         raise InvalidInputError(f"{type(source).__name__} is no table of objects. Give columns such as key, ra, dec.")
-    return list(names)
+    return names
 
 
 def _find_key(columns: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from zarrmill.lightcurves.catalogue import Catalogue, create_objects
 from zarrmill.lightcurves.epoch_groups import GROUP as BY_EPOCH
 from zarrmill.lightcurves.epoch_table import create_table
 from zarrmill.lightcurves.key_index import create_index
-from zarrmill.lightcurves.lock import FILE, FOLDER, Lock
+from zarrmill.lightcurves.lock import FOLDER, HIDDEN, HOLDER, Lock
 from zarrmill.lightcurves.options import CreateOptions, MeasurementsRequest, check_length
 from zarrmill.lightcurves.photometry import Measurement
 from zarrmill.lightcurves.record import Record, put_record
@@ -28,6 +28,8 @@ from zarrmill.lightcurves.view import INDEX, index_path
 
 ROOT = "zarr.json"
 TITLE = "light curves"
+MARK = f"{HIDDEN}/creation"
+"""Key that tells a store whose creation was killed from something else."""
 
 
 def plan_store(
@@ -83,22 +85,21 @@ def new_store(keys: KeySpace) -> Iterator[None]:
     _check_free(keys)
     with Lock(keys):
         _check_free(keys)
-        keys.delete([info.key for info in keys.list() if not _is_lock(info.key)])
+        keys.put(MARK, b"a store is being made here")
+        keys.delete([info.key for info in keys.list() if not info.key.startswith(f"{HIDDEN}/")])
         yield
 
 
 def _check_free(keys: KeySpace) -> None:
     """Raise AlreadyExistsError where there is anything but what a creation leaves that was killed."""
     folders, names = keys.list_dir()
-    ours = FILE in names or FOLDER in folders
-    others = [name for name in [*names, *folders] if not _is_lock(name)]
-    if ROOT in names or (others and not ours):
-        what = "a store" if ROOT in names else f"something ({others[0]})"
+    if ROOT in names or ((names or folders) and keys.get(MARK) is None and not _is_only_lock(keys)):
+        what = "a store" if ROOT in names else f"something ({[*names, *folders][0]})"
         raise AlreadyExistsError(f"{keys.location}: there is {what}. Choose another place, or remove it first.")
 
 
-def _is_lock(key: str) -> bool:
-    return key == FILE or key.split("/")[0] == FOLDER
+def _is_only_lock(keys: KeySpace) -> bool:
+    return all(info.key == HOLDER or info.key.startswith(f"{FOLDER}/") for info in keys.list())
 
 
 def write_store(keys: KeySpace, schema: Schema, catalogue: Catalogue) -> Record:

@@ -31,8 +31,10 @@ GROUP = "by_epoch"
 ATTRIBUTE = "zarrmill_epoch"
 INDEX_DIGITS = 6
 """Digits of the name of an epoch that is addressed by index."""
-ADDRESSING = f"{GROUP}/.addressing"
-"""Key that says how epochs are addressed: by index or by key; the first epoch settles it."""
+ADDRESSING = "epochs/key/addressing"
+"""Key that says how epochs are addressed: by index or by key; the first epoch settles it.
+
+It lies in the folder of an array, where readers of Zarr ask for chunks alone."""
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,199}")
 
 

@@ -23,9 +23,11 @@ from zarrmill.journal import boot_id
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 
-FILE = ".zarrmill.lock"
-"""File of the lock on a local disk."""
-FOLDER = ".zarrmill-locks"
+HIDDEN = "epochs/digest"
+"""Folder of an array, in which readers of Zarr ask for chunks alone: other keys there disturb nobody."""
+HOLDER = f"{HIDDEN}/holder"
+"""Key that says who had the lock last, on a local disk."""
+FOLDER = f"{HIDDEN}/locks"
 """Folder of the keys of the lock on an object store."""
 BEAT_SECONDS = 30.0
 """Seconds between two signs of life."""
@@ -67,22 +69,20 @@ class Lock:
 
 class _LocalLock:
     def __init__(self, keys: LocalKeys) -> None:
-        self._path = keys.path / FILE
+        self._keys = keys
         self._fd: int | None = None
 
     def take(self) -> str | None:
-        """Take the lock and return None, or return who has it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        """Take the lock, which is on the directory itself, and return None, or return who has it."""
+        self._keys.path.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._keys.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            text = os.pread(fd, 4096, 0)
             os.close(fd)
-            return _say_holder(text)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, _identity(), 0)
+            return _say_holder(self._keys.get(HOLDER) or b"")
         self._fd = fd
+        self._keys.put(HOLDER, _identity())
         return None
 
     def release(self) -> None:

@@ -13,7 +13,7 @@ from zarrmill.digest import Share
 from zarrmill.errors import VerifyError
 from zarrmill.keyspace import KeyInfo, KeySpace
 from zarrmill.lightcurves.cube import CubeArray, count_shards
-from zarrmill.lightcurves.epoch_groups import ADDRESSING, GROUP, load_epoch
+from zarrmill.lightcurves.epoch_groups import GROUP, load_epoch
 from zarrmill.lightcurves.fold import share_of_columns
 from zarrmill.lightcurves.lock import Lock
 from zarrmill.lightcurves.record import Record, load_record
@@ -57,7 +57,8 @@ def prune(view: View, *, verify: bool = True) -> PruneReport:
         folded = view.folded(record)
         by_epoch: dict[str, list[KeyInfo]] = {}
         for info in keys.list(GROUP):
-            by_epoch.setdefault(info.key.split("/")[1], []).append(info)
+            if info.key != f"{GROUP}/zarr.json":
+                by_epoch.setdefault(info.key.split("/")[1], []).append(info)
         done = [name for name in by_epoch if name in folded and _is_folded(keys, name, folded[name][1])]
         if verify and done:
             length = view.schema.sizes.epoch_block
@@ -86,8 +87,6 @@ def _whole_first(infos: list[KeyInfo], name: str) -> list[KeyInfo]:
 def _abandoned(keys: KeySpace, by_epoch: dict[str, list[KeyInfo]]) -> Iterator[KeyInfo]:
     """Yield the keys of content that no epoch tells of, and that was written so long ago that its writer is dead."""
     for name, infos in by_epoch.items():
-        if infos[0].key == ADDRESSING or infos[0].key.count("/") < 2:
-            continue
         epoch = load_epoch(keys, name)
         by_folder: dict[str, list[KeyInfo]] = {}
         for info in infos:

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zarrmill.execute.executors import place
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
+from zarrmill.lightcurves.catalogue import ObjectTable
 from zarrmill.lightcurves.creation import check_sizes, new_store, plan_store, publish_store, write_store
-from zarrmill.lightcurves.curves import build_curve, build_curves
+from zarrmill.lightcurves.curves import build_curve, build_curves, build_range
 from zarrmill.lightcurves.growth import add_objects
 from zarrmill.lightcurves.ingest import EpochReport, IngestRequest, populate
 from zarrmill.lightcurves.inspection import StoreCheck, StoreInfo, check, describe
@@ -20,6 +24,7 @@ from zarrmill.lightcurves.light_curves import LightCurves
 from zarrmill.lightcurves.opening import open_keys
 from zarrmill.lightcurves.optimized_copy import copy_by_object
 from zarrmill.lightcurves.options import CreateOptions, MeasurementsRequest, ObjectKey
+from zarrmill.lightcurves.photometry import Measurement
 from zarrmill.lightcurves.prune import PruneReport, prune
 from zarrmill.lightcurves.relayout import RelayoutReport, relayout
 from zarrmill.lightcurves.schema import Schema, read_schema
@@ -172,6 +177,34 @@ class LightcurveStorage:
     def verify(self) -> StoreCheck:
         """Read everything and return what is wrong."""
         return check(self._view)
+
+    @property
+    def objects(self) -> ObjectTable:
+        """The objects, column by column."""
+        return self._view.objects()
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What is measured at each epoch."""
+        return self._view.schema.measurements
+
+    @property
+    def n_objects(self) -> int:
+        """Number of objects."""
+        return self._view.snapshot().record.n_objects
+
+    def indices_of(self, object_ids: Any) -> NDArray[np.int64]:
+        """Return the positions of objects. Raises UnknownNameError."""
+        return self._view.index().find_all(object_ids)
+
+    def parts(self) -> list[range]:
+        """Return ranges of objects that are best read together: those of one shard each."""
+        size = self._view.schema.sizes.shard_objects
+        return [range(i, min(i + size, self.n_objects)) for i in range(0, self.n_objects, size)]
+
+    def read_range(self, start: int, stop: int, *, arrays: Sequence[str] | None = None) -> LightCurves:
+        """Return the light curves of objects that follow each other, reading whole shards."""
+        return build_range(self._view, start, stop, arrays)
 
     def refresh(self) -> Snapshot:
         """Look now for what other processes have added, which otherwise takes up to a second (10 s elsewhere)."""
