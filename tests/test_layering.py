@@ -21,6 +21,7 @@ ORDER = (
     ("plan",),
     ("codecs",),
     ("keyspace",),
+    ("prefix_store",),
     ("store",),
     ("v2",),
     ("hierarchy",),

@@ -25,8 +25,8 @@ class Link:
     """Whether keys can be listed."""
     has_suffix_reads: bool = True
     """Whether the service can read the end of a value without knowing its length."""
-    deletes_in_bulk: bool = False
-    """Whether one request can remove many keys."""
+    keys_per_delete: int = 1
+    """Keys that one request removes."""
     etags: EtagCheck = field(default_factory=EtagCheck, compare=False)
     """Checks what is read whole against the service's checksum."""
     again: tuple[Callable[..., Link], tuple[Any, ...]] | None = field(default=None, compare=False)

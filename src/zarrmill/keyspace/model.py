@@ -193,6 +193,12 @@ class KeySpace(Protocol):
     def below(self, prefix: str) -> KeySpace:
         """Return the same store with a deeper root; it shares connection and counts."""
 
+    def unchecked(self) -> KeySpace:
+        """Return the same keys for values that have checksums of their own: nothing else is compared with a checksum.
+
+        Without it, a value that is read whole has the MD5 that its ETag promises, where that is one.
+        """
+
 
 def join(prefix: str, key: str) -> str:
     """Return a key or folder below a folder.

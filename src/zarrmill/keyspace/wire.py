@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from zarrmill.errors import NotFoundError, SourceFormatError
 from zarrmill.keyspace.etags import Reading
-from zarrmill.keyspace.faults import explain, is_beyond_end, names_bucket
+from zarrmill.keyspace.faults import explain, ignores_ranges, is_beyond_end, names_bucket
 from zarrmill.keyspace.link import Link
 from zarrmill.keyspace.model import Buffer, Names, RequestCounts, join
 from zarrmill.keyspace.ranges import Span
@@ -24,6 +25,10 @@ class BeyondEndError(Exception):
     """A read starts where the value has ended already."""
 
 
+class WholeOnlyError(Exception):
+    """The whole value came where a part was asked for: some web servers read no ranges, some no empty ones."""
+
+
 class Wire:
     """Requests by path below the root of a link; what is missing is None."""
 
@@ -36,21 +41,26 @@ class Wire:
         """Return a path as people are shown it."""
         return join(self.link.location, path)
 
-    def read(self, path: str, *, suffix: int | None = None, span: Span | None = None) -> Reading | None:
-        """Return a value, its last bytes or a span of it, with its ETag."""
+    def read(
+        self, path: str, *, suffix: int | None = None, span: Span | None = None, with_etag: bool = False
+    ) -> Reading | None:
+        """Return a value, its last bytes or a span of it, and its ETag where that is asked for, which takes time."""
         part: Any = span if suffix is None else {"suffix": suffix}
         options = {} if part is None else {"options": {"range": part}}
 
         def read() -> tuple[memoryview, str | None, int]:
             result = self._client.get(path, **options)
             # Nothing can be asked of a result whose bytes were taken.
-            etag, (start, end) = result.meta["e_tag"], result.range
+            etag, (start, end) = result.meta["e_tag"] if with_etag else None, result.range
             return memoryview(result.bytes()), etag, end - start
 
         try:
             found = self._ask("reading", path, read, kind="gets")
         except BeyondEndError:
             return memoryview(b""), None
+        except WholeOnlyError:
+            whole = self.read(path)
+            return None if whole is None else (whole[0][-(suffix or 0) :], None)
         if found is None:
             return None
         data, etag, promised = found
@@ -61,11 +71,13 @@ class Wire:
     def read_part(self, path: str, start: int, nbytes: int) -> Buffer | None:
         """Return a part of a value, shorter only where that ends."""
         try:
-            found = self._ask(
-                "reading", path, lambda: self._client.get_range(path, start=start, length=nbytes), kind="gets"
-            )
+            read = partial(self._client.get_range, path, start=start, length=nbytes)
+            found = self._ask("reading", path, read, kind="gets")
         except BeyondEndError:
             return b""
+        except WholeOnlyError:
+            parts = self._cut(path, [(start, start + nbytes)])
+            return None if parts is None else parts[0]
         return None if found is None else self._take(path, found, (start, start + nbytes))
 
     def read_spans(self, path: str, spans: Sequence[Span]) -> list[Buffer] | None:
@@ -74,15 +86,12 @@ class Wire:
             return self._read_each(path, spans)
         starts, ends = zip(*spans, strict=True)
         try:
-            found = self._ask(
-                "reading",
-                path,
-                lambda: self._client.get_ranges(path, starts=starts, ends=ends, coalesce=0),
-                kind="gets",
-                count=len(spans),
-            )
+            read = partial(self._client.get_ranges, path, starts=starts, ends=ends, coalesce=0)
+            found = self._ask("reading", path, read, kind="gets", count=len(spans))
         except BeyondEndError:
             return self._read_each(path, spans)
+        except WholeOnlyError:
+            return self._cut(path, spans)
         if found is None:
             return None
         return [self._take(path, part, span) for part, span in zip(found, spans, strict=True)]
@@ -104,7 +113,7 @@ class Wire:
     def remove(self, paths: list[str]) -> None:
         """Remove up to PAGE_KEYS paths; those that are missing are no error."""
         self.link.check_writer()
-        count = 1 if self.link.deletes_in_bulk else len(paths)
+        count = -(-len(paths) // self.link.keys_per_delete)
         done = self._ask("removing", paths[0], lambda: self._client.delete(paths) is None, kind="deletes", count=count)
         # A service without removal in bulk stops at the first that is missing.
         if done is None and len(paths) > 1:
@@ -129,10 +138,9 @@ class Wire:
         found = self._ask("listing", path, lambda: self._client.list_with_delimiter(path or None), kind="lists")
         if found is None:
             return [], []
-        folders = [name.rstrip("/").rpartition("/")[2] for name in found["common_prefixes"]]
-        keys = [entry["path"].rpartition("/")[2] for entry in found["objects"]]
-        self.counts.add("lists", max(0, len(folders) + len(keys) - 1) // PAGE_KEYS)
-        return folders, keys
+        names = _names(found)
+        self.counts.add("lists", max(0, sum(map(len, names)) - 1) // PAGE_KEYS)
+        return names
 
     def _ask(self, doing: str, path: str, request: Callable[[], T], *, kind: str, count: int = 1) -> T | None:
         """Return what a request brings, None where the path is missing."""
@@ -146,11 +154,18 @@ class Wire:
         except Exception as error:
             if is_beyond_end(error):
                 raise BeyondEndError from error
+            if ignores_ranges(error):
+                raise WholeOnlyError from error
             raise explain(error, doing, self.where(path)) from error
 
     def _read_each(self, path: str, spans: Sequence[Span]) -> list[Buffer] | None:
         parts = [self.read_part(path, start, end - start) for start, end in spans]
         return None if None in parts else [part for part in parts if part is not None]
+
+    def _cut(self, path: str, spans: Sequence[Span]) -> list[Buffer] | None:
+        """Return several parts of a value that can be read as a whole only."""
+        whole = self.read(path)
+        return None if whole is None else [whole[0][start:end] for start, end in spans]
 
     def _take(self, path: str, part: Any, span: Span) -> memoryview:
         """Return the bytes of a part, which may be short where the value ends and nowhere else."""
@@ -167,3 +182,8 @@ class Wire:
     def _check_length(self, path: str, found: int, promised: int) -> None:
         if found != promised:
             raise SourceFormatError(f"{self.where(path)}: {found} bytes came of {promised} that the store promised.")
+
+
+def _names(found: Found) -> Names:
+    folders = [path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"]]
+    return folders, [entry["path"].rpartition("/")[2] for entry in found["objects"]]
