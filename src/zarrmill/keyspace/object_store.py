@@ -90,7 +90,7 @@ class ObjectKeys:
 
     def get_tagged(self, key: str, ranges: Sequence[tuple[int, int]]) -> tuple[list[Buffer], str | None] | None:
         """Return parts of one version of a value with its ETag, None where the key is missing."""
-        path = join(self._prefix, key)
+        path = join(self.prefix, key)
         if ranges and ranges[0][0] < 0:
             return self._tagged_end(key, ranges[0][1])
         spans, places = coalesce(ranges)
@@ -108,8 +108,8 @@ class ObjectKeys:
         return parts, tags.pop() if len(tags) == 1 else ""
 
     def _tagged_end(self, key: str, nbytes: int) -> tuple[list[Buffer], str | None] | None:
-        path = join(self._prefix, key)
-        if self._link.has_suffix_reads:
+        path = join(self.prefix, key)
+        if self.link.has_suffix_reads:
             reading = self._wire.read(path, suffix=nbytes, with_etag=True)
         else:
             info = self.head(key)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from zarrmill.errors import InvalidInputError
 from zarrmill.execute.executors import Placement
-from zarrmill.execute.run import NoJournal, run
+from zarrmill.execute.run import NoJournal
 from zarrmill.grid import round_up
 from zarrmill.journal import sync_file_system
 from zarrmill.keyspace import KeySpace
@@ -16,6 +16,7 @@ from zarrmill.lightcurves.creation import new_store, publish_store, write_store
 from zarrmill.lightcurves.epoch_groups import settle_addressing
 from zarrmill.lightcurves.epoch_table import FoldedEpochs, load_table, put_table
 from zarrmill.lightcurves.fold import FoldedBlock, FoldOperation, FoldPlan, FoldStage
+from zarrmill.lightcurves.fold_run import run_fold
 from zarrmill.lightcurves.options import check_length
 from zarrmill.lightcurves.record import Record, put_record
 from zarrmill.lightcurves.relayout import assign, finish_block
@@ -99,13 +100,15 @@ class _Copy:
         return FoldedEpochs(*(getattr(table, name)[: self._n_epochs] for name in ("key", "time", "digest")))
 
     def _fold(self, record: Record, placement: Placement, progress: Progress) -> Record:
-        plan, journal = self._plan(record), NoJournal()
+        plan, made = self._plan(record), [record]
         blocks = {stage.block.number: stage.block for stage in plan.stages}
         operation = FoldOperation(self._view.keys, self._target, self._schema, record.n_objects, blocks)
-        run(plan, operation, placement=placement, journal=journal, progress=progress)
-        for stage in plan.stages:
-            record = finish_block(self._with_shares(record, stage), stage, journal, self._target)
-        return record
+
+        def block_done(stage: FoldStage, journal: NoJournal) -> None:
+            made.append(finish_block(self._with_shares(made[-1], stage), stage, journal, self._target))
+
+        run_fold(plan, operation, placement=placement, progress=progress, block_done=block_done)
+        return made[-1]
 
     def _plan(self, record: Record) -> FoldPlan:
         length = self._schema.sizes.epoch_block

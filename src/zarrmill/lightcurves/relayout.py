@@ -18,20 +18,19 @@ import numpy as np
 from zarrmill.digest import Share
 from zarrmill.errors import VerifyError
 from zarrmill.execute.executors import Placement
-from zarrmill.execute.run import NoJournal, run
-from zarrmill.execute.workshop import WORKSHOP
+from zarrmill.execute.run import NoJournal
 from zarrmill.journal import sync_file_system
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.lightcurves.epoch_groups import EpochGroup
 from zarrmill.lightcurves.epoch_table import load_table, put_table
 from zarrmill.lightcurves.fold import FoldedBlock, FoldOperation, FoldPlan, FoldStage, fill_share, lifted
+from zarrmill.lightcurves.fold_run import run_fold
 from zarrmill.lightcurves.lock import Lock
 from zarrmill.lightcurves.record import BlockRecord, Record, find_runs, put_record
 from zarrmill.lightcurves.schema import Field, Schema, encode, field_document
 from zarrmill.lightcurves.snapshot import Snapshot, take_snapshot
-from zarrmill.plan.model import BlockResult, Stage
-from zarrmill.progress import Progress, RunFinished, RunStarted
+from zarrmill.progress import Progress
 
 SLACK_SECONDS = 0.5
 """Seconds beyond the age up to which a snapshot is believed."""
@@ -122,7 +121,6 @@ class _Relayout:
         if not snapshot.by_index:
             self._record = replace(self._record, positions=max(last, self._record.positions))
         self._plan = plan_fold(self._record, self._epochs, schema)
-        self._journal = NoJournal()
 
     def prepare(self) -> None:
         """Make the axis of epochs long enough, and tell the table of what comes."""
@@ -133,39 +131,22 @@ class _Relayout:
 
     def run(self, placement: Placement, progress: Progress, begun: float) -> RelayoutReport:
         """Fold block by block, and record each."""
-        stages = self._plan.stages
-        weight = sum(stage.weight for stage in stages)
-        if placement.in_process:
-            WORKSHOP.measure().restart()
-        progress(RunStarted(len(stages), sum(map(len, stages)), weight, 0, 0, 0, placement.processes))
-        operation = FoldOperation(
-            self._keys, self._keys, self._schema, self._record.n_objects, {s.block.number: s.block for s in stages}
-        )
-        run(
-            self._plan,
-            operation,
-            placement=placement,
-            journal=self._journal,
-            progress=progress,
-            stage_done=self._finish_block,
-        )
-        seconds = time.perf_counter() - begun
-        progress(RunFinished(seconds, _largest(self._journal.results.values(), "peak")))
-        total = _sum_counts(self._journal.results.values())
+        blocks = {stage.block.number: stage.block for stage in self._plan.stages}
+        operation = FoldOperation(self._keys, self._keys, self._schema, self._record.n_objects, blocks)
+        done = run_fold(self._plan, operation, placement=placement, progress=progress, block_done=self._finish_block)
         return RelayoutReport(
             location=self._keys.location,
             epochs=len(self._epochs),
-            blocks=len(stages),
-            shards=total.get("keys_written", 0),
-            bytes_read=total.get("bytes_read", 0),
-            bytes_written=total.get("bytes_written", 0),
-            seconds=seconds,
+            blocks=len(blocks),
+            shards=done.shards,
+            bytes_read=done.bytes_read,
+            bytes_written=done.bytes_written,
+            seconds=time.perf_counter() - begun,
         )
 
-    def _finish_block(self, _: int, stage: Stage) -> None:
+    def _finish_block(self, stage: FoldStage, journal: NoJournal) -> None:
         """Check the digests of a block's arrays and record that its epochs are folded."""
-        assert isinstance(stage, FoldStage)
-        self._record = finish_block(self._record, stage, self._journal, self._keys)
+        self._record = finish_block(self._record, stage, journal, self._keys)
         if isinstance(self._keys, LocalKeys):
             sync_file_system(self._keys.path)
         self._lock.check()
@@ -240,15 +221,3 @@ def put_cube_documents(keys: KeySpace, schema: Schema, record: Record) -> None:
     for field in schema.fields:
         layout = schema.cube_layout(field, n_objects=record.n_objects, n_epochs=record.n_epochs)
         keys.put(f"by_object/{field.name}/zarr.json", encode(field_document(field, layout)))
-
-
-def _sum_counts(results: Iterable[BlockResult]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for result in results:
-        for key, count in result.counts.items():
-            total[key] = total.get(key, 0) + count
-    return total
-
-
-def _largest(results: Iterable[BlockResult], fact: str) -> int:
-    return max((int(result.facts.get(fact, "0")) for result in results), default=0)

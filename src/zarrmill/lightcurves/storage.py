@@ -21,7 +21,7 @@ from zarrmill.lightcurves.ingest import EpochReport, IngestRequest, populate
 from zarrmill.lightcurves.inspection import StoreCheck, StoreInfo, check, describe
 from zarrmill.lightcurves.light_curve import LightCurve
 from zarrmill.lightcurves.light_curves import LightCurves
-from zarrmill.lightcurves.opening import open_keys
+from zarrmill.lightcurves.opening import Location, open_keys
 from zarrmill.lightcurves.optimized_copy import copy_by_object
 from zarrmill.lightcurves.options import CreateOptions, MeasurementsRequest, ObjectKey
 from zarrmill.lightcurves.photometry import Measurement
@@ -53,7 +53,7 @@ class LightcurveStorage:
     @classmethod
     def create(
         cls,
-        path: Any,
+        path: Location,
         *,
         n_objects: int | None = None,
         max_epochs: int | None = None,
@@ -88,7 +88,7 @@ class LightcurveStorage:
         return cls(keys, schema)
 
     @classmethod
-    def open(cls, path: Any, *, storage_options: Mapping[str, Any] | None = None) -> LightcurveStorage:
+    def open(cls, path: Location, *, storage_options: Mapping[str, Any] | None = None) -> LightcurveStorage:
         """Open a store. Raises NotFoundError, SourceFormatError."""
         keys = open_keys(path, storage_options=storage_options)
         return cls(keys, read_schema(keys.get("zarr.json"), where=keys.location))
@@ -153,7 +153,7 @@ class LightcurveStorage:
             WORKSHOP.release()
 
     def rechunk_to_object_optimized(
-        self, output_path: Any, *, n_epochs: int | None = None, progress: bool | Progress = False
+        self, output_path: Location, *, n_epochs: int | None = None, progress: bool | Progress = False
     ) -> LightcurveStorage:
         """Write a copy in the object layout alone, of the first ``n_epochs`` or of all, and return it opened."""
         target = open_keys(output_path)
