@@ -20,9 +20,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lightcurves", description=__doc__)
     parser.add_argument("--work-dir", type=Path, default=Path("build") / "bench", help="where the stores go")
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="fewer objects and epochs by this factor, for a try-out"
-    )
+    parser.add_argument("--scale", type=float, default=1.0, help="fewer objects and epochs by this, for a try-out")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts (all)")
     parser.add_argument("--json", type=Path, help="every figure (lightcurves.json in the work directory)")
     return parser.parse_args(arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,15 @@ from tests.lightcurves.survey import Survey
 def place(request, tmp_path) -> str:
     """Where a store may be made: nothing is there yet."""
     return str(tmp_path / "survey") if request.param == "disk" else f"memory://{uuid.uuid4().hex}"
+
+
+@pytest.fixture(params=["disk", "S3"])
+def shared(request, tmp_path) -> dict[str, Any]:
+    """Where processes can make and open one store together: path and options of the store."""
+    if request.param == "disk":
+        return {"path": str(tmp_path / "survey"), "storage_options": None}
+    bucket = request.getfixturevalue("s3_bucket")
+    return {"path": f"{bucket}/survey", "storage_options": request.getfixturevalue("storage_options")}
 
 
 @pytest.fixture

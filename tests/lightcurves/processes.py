@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.lightcurves.survey import Survey
+
 ROOT = Path(__file__).parents[2]
 
 
-def start(path: str, action: str, *, seed: int = 0, epochs: range | list[int]) -> subprocess.Popen[str]:
+def start(survey: Survey, action: str, *, seed: int = 0, epochs: range | list[int]) -> subprocess.Popen[str]:
     """Start a worker and return it when it has the store open."""
-    words = [sys.executable, "-W", "error", "-m", "tests.lightcurves.worker", path, action, str(seed)]
-    process = subprocess.Popen([*words, *map(str, epochs)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    words = [sys.executable, "-W", "error", "-m", "tests.lightcurves.worker", survey.path, action, str(seed)]
+    environment = os.environ | {"STORAGE_OPTIONS": json.dumps(survey.storage_options)}
+    process = subprocess.Popen(
+        [*words, *map(str, epochs)], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     return process

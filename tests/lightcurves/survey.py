@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,22 +25,32 @@ class Survey:
     path: str
     epochs: list[dict[str, NDArray[Any]]]
     added: set[int] = field(default_factory=set)
+    storage_options: dict[str, Any] | None = None
 
     @classmethod
-    def create(cls, path: str, *, n_objects: int = OBJECTS, n_epochs: int = EPOCHS, **given: Any) -> Survey:
+    def create(
+        cls,
+        path: str,
+        *,
+        n_objects: int = OBJECTS,
+        n_epochs: int = EPOCHS,
+        storage_options: dict[str, Any] | None = None,
+        **given: Any,
+    ) -> Survey:
         """Make a store; nothing is added to it yet."""
         asked: dict[str, Any] = {
             "n_objects": n_objects,
             "max_epochs": n_epochs,
             "measurements": BANDS,
             "chunks": {"object": 16},
-            "options": OPTIONS,
+            "options": replace(OPTIONS, storage_options=storage_options),
         }
         asked |= given
         if "catalogue" in asked:
             del asked["n_objects"]
         storage = LightcurveStorage.create(path, **asked)
-        return cls(storage, path, [make_epoch(i, n_objects=n_objects) for i in range(n_epochs)])
+        epochs = [make_epoch(i, n_objects=n_objects) for i in range(n_epochs)]
+        return cls(storage, path, epochs, storage_options=storage_options)
 
     def add(self, *indices: int, **options: Any) -> None:
         """Put epochs into the store."""
@@ -56,7 +66,7 @@ class Survey:
 
     def reopened(self) -> LightcurveStorage:
         """Open the store as somebody else would."""
-        return LightcurveStorage.open(self.path)
+        return LightcurveStorage.open(self.path, storage_options=self.storage_options)
 
 
 def check_curve(curve: LightCurve, survey: Survey, number: int) -> None:

@@ -10,11 +10,11 @@ from tests.lightcurves.survey import Survey, make_epoch, time_of
 EPOCHS = 12
 
 
-def test_writers_of_different_epochs_while_others_fold_and_read(disk) -> None:
+def test_writers_of_different_epochs_while_others_fold_and_read(shared) -> None:
     """Two writers, one that folds and prunes, and a reader: every value is there, and no reader ever saw another."""
-    survey = Survey.create(disk, n_epochs=EPOCHS)
-    writers = [start(disk, "add", epochs=range(first, EPOCHS, 2)) for first in (0, 1)]
-    folder = start(disk, "relayout", epochs=range(EPOCHS))
+    survey = Survey.create(**shared, n_epochs=EPOCHS)
+    writers = [start(survey, "add", epochs=range(first, EPOCHS, 2)) for first in (0, 1)]
+    folder = start(survey, "relayout", epochs=range(EPOCHS))
     reader, seen = survey.reopened(), 0
     reader._view.fresh = 0.0
     while folder.poll() is None:
@@ -34,11 +34,11 @@ def test_writers_of_different_epochs_while_others_fold_and_read(disk) -> None:
     assert seen > 0
 
 
-def test_writers_of_the_same_epochs(disk) -> None:
+def test_writers_of_the_same_epochs(shared) -> None:
     """Of two writers with different content one adds an epoch and the other is told; values are never mixed."""
-    survey = Survey.create(disk, n_epochs=EPOCHS)
+    survey = Survey.create(**shared, n_epochs=EPOCHS)
     seeds = (0, 1000)
-    processes = [start(disk, "add", seed=seed, epochs=range(EPOCHS)) for seed in seeds]
+    processes = [start(survey, "add", seed=seed, epochs=range(EPOCHS)) for seed in seeds]
     outcomes = [{int(words[1]): words[0] for words in finish(process)[:-1]} for process in processes]
     curves = survey.reopened().get_lightcurves(np.arange(70))
 
@@ -49,10 +49,10 @@ def test_writers_of_the_same_epochs(disk) -> None:
         np.testing.assert_array_equal(curves["flux"][:, index], make_epoch(winner + index)["flux"])
 
 
-def test_writers_of_the_same_content(disk) -> None:
+def test_writers_of_the_same_content(shared) -> None:
     """Two writers with the same content harm nothing: every epoch is there once."""
-    survey = Survey.create(disk, n_epochs=EPOCHS)
-    processes = [start(disk, "everything", epochs=range(EPOCHS)) for _ in range(2)]
+    survey = Survey.create(**shared, n_epochs=EPOCHS)
+    processes = [start(survey, "everything", epochs=range(EPOCHS)) for _ in range(2)]
     survey.added = set(range(EPOCHS))
     for process in processes:
         finish(process)

@@ -32,27 +32,27 @@ def check_whole(survey: Survey, told: set[int]) -> None:
 
 def kill_and_complete(survey: Survey, seed: int) -> None:
     """Kill a worker after a while, look, and have others complete what it began."""
-    process = start(survey.path, "everything", epochs=range(EPOCHS))
+    process = start(survey, "everything", epochs=range(EPOCHS))
     time.sleep(random.Random(seed).uniform(0, SECONDS))
     process.kill()
     told = {int(words[1]) for words in finish(process) if words[0] == "added"}
     check_whole(survey, told)
-    lines = finish(start(survey.path, "everything", epochs=range(EPOCHS)))
+    lines = finish(start(survey, "everything", epochs=range(EPOCHS)))
     assert lines[-1] == ["done"]
     check_whole(survey, set(range(EPOCHS)))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_killed_writer(disk, seed) -> None:
+def test_killed_writer(shared, seed) -> None:
     """A kill while epochs are added, folded and pruned leaves a right store, and the same calls complete it."""
-    kill_and_complete(Survey.create(disk, n_epochs=EPOCHS), seed)
+    kill_and_complete(Survey.create(**shared, n_epochs=EPOCHS), seed)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 150))
-def test_killed_writer_many_times(disk, seed) -> None:
+def test_killed_writer_many_times(shared, seed) -> None:
     """Fifty kills, each at another moment, of a larger survey."""
-    kill_and_complete(Survey.create(disk, n_objects=3000, n_epochs=EPOCHS), seed)
+    kill_and_complete(Survey.create(**shared, n_objects=3000, n_epochs=EPOCHS), seed)
 
 
 def test_killed_creation(disk) -> None:

@@ -33,7 +33,7 @@ def remote() -> KeySpace:
 
 def test_second_holder_is_told_who_has_it(keys) -> None:
     """The message names the process; afterwards the lock is free."""
-    with Lock(keys), pytest.raises(LockedError, match="is being changed by process .* since"), Lock(keys):
+    with Lock(keys), pytest.raises(LockedError, match=r"is being changed by process .* since"), Lock(keys):
         pass
     with Lock(keys) as held:
         held.check()

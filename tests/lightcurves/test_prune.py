@@ -40,7 +40,7 @@ def test_a_damaged_copy_keeps_the_epochs(make_survey) -> None:
     shard = Path(survey.path) / "by_object/flux_err/c.1.0.0"
     whole = shard.read_bytes()
     shard.write_bytes((Path(survey.path) / "by_object/flux_err/c.0.0.0").read_bytes())
-    with pytest.raises(VerifyError, match="block 0 of flux_err .* Nothing was removed"):
+    with pytest.raises(VerifyError, match=r"block 0 of flux_err .* Nothing was removed"):
         survey.storage.prune()
     shard.unlink()
     with pytest.raises(SourceFormatError, match="is lost"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -20,7 +21,7 @@ def test_runs_say_the_same_as_the_mask(mask) -> None:
     runs = find_runs(np.array(mask, dtype=bool))
 
     assert [i for start, stop in runs for i in range(start, stop)] == [i for i, value in enumerate(mask) if value]
-    assert all(a[1] < b[0] for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in itertools.pairwise(runs))
 
 
 @given(st.sets(st.integers(0, 29)), st.sets(st.integers(0, 29)))

@@ -103,9 +103,8 @@ def test_a_closed_file_is_never_read(tmp_path, monkeypatch) -> None:
     shards, wrong = open_shards(keys, FORM), []
 
     def work(seed: int) -> None:
-        for number in np.random.default_rng(seed).integers(0, 12, 300).tolist():
-            if shards.read(f"s{number}", 0, generation=1) != bytes([number]) * 8:
-                wrong.append(number)
+        numbers = np.random.default_rng(seed).integers(0, 12, 300).tolist()
+        wrong.extend(n for n in numbers if shards.read(f"s{n}", 0, generation=1) != bytes([n]) * 8)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     before = len(os.listdir("/proc/self/fd"))

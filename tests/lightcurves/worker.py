@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 
 from tests.lightcurves.survey import make_epoch, time_of
@@ -13,7 +15,7 @@ RELAYOUT_EVERY, PRUNE_EVERY = 2, 5
 
 def main(path: str, action: str, seed: int, epochs: list[int]) -> None:
     """Do the action and tell of each step on a line."""
-    storage = LightcurveStorage.open(path)
+    storage = LightcurveStorage.open(path, storage_options=json.loads(os.environ["STORAGE_OPTIONS"]))
     print("started", flush=True)
     if action == "relayout":
         return relayout_until_all_are_folded(storage, len(epochs))

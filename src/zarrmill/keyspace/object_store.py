@@ -66,7 +66,7 @@ class ObjectKeys:
     def get_suffix(self, key: str, nbytes: int) -> Buffer | None:
         """Return the last bytes of a value, all of a shorter one, None where the key is missing."""
         if nbytes and self.link.has_suffix_reads:
-            reading = self._wire.read(join(self.prefix, key), suffix=nbytes)
+            reading = self._wire.read(join(self.prefix, key), {"suffix": nbytes})
             return reading and reading[0]
         found = self.head(key)
         if found is None:
@@ -96,7 +96,7 @@ class ObjectKeys:
         spans, places = coalesce(ranges)
         found: list[Reading] = []
         for span in spans:
-            reading = self._wire.read(path, span=span, with_etag=True)
+            reading = self._wire.read(path, span, with_etag=True)
             if reading is None:
                 return None
             found.append(reading)
@@ -110,11 +110,11 @@ class ObjectKeys:
     def _tagged_end(self, key: str, nbytes: int) -> tuple[list[Buffer], str | None] | None:
         path = join(self.prefix, key)
         if self.link.has_suffix_reads:
-            reading = self._wire.read(path, suffix=nbytes, with_etag=True)
+            reading = self._wire.read(path, {"suffix": nbytes}, with_etag=True)
         else:
             info = self.head(key)
             length = 0 if info is None else info.nbytes or 0
-            reading = self._wire.read(path, span=(max(0, length - nbytes), length), with_etag=True) if length else None
+            reading = self._wire.read(path, (max(0, length - nbytes), length), with_etag=True) if length else None
         return None if reading is None else ([reading[0]], reading[1])
 
     def head(self, key: str) -> KeyInfo | None:

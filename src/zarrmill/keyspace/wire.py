@@ -41,11 +41,8 @@ class Wire:
         """Return a path as people are shown it."""
         return join(self.link.location, path)
 
-    def read(
-        self, path: str, *, suffix: int | None = None, span: Span | None = None, with_etag: bool = False
-    ) -> Reading | None:
-        """Return a value, its last bytes or a span of it, and its ETag where that is asked for, which takes time."""
-        part: Any = span if suffix is None else {"suffix": suffix}
+    def read(self, path: str, part: Any = None, *, with_etag: bool = False) -> Reading | None:
+        """Return a value, a span of it or its last bytes ({"suffix": n}), and, which takes time, its ETag if asked."""
         options = {} if part is None else {"options": {"range": part}}
 
         def read() -> tuple[memoryview, str | None, int]:
@@ -60,7 +57,8 @@ class Wire:
             return memoryview(b""), None
         except WholeOnlyError:
             whole = self.read(path)
-            return None if whole is None else (whole[0][-(suffix or 0) :], None)
+            end = slice(*part) if isinstance(part, tuple) else slice(-(part or {}).get("suffix", 0), None)
+            return None if whole is None else (whole[0][end], None)
         if found is None:
             return None
         data, etag, promised = found
