@@ -73,7 +73,9 @@ def test_rows_without_a_key_are_named(rows):
         KeyMatcher.build([1, 2, 3]).match(rows, where="night")
 
 
-@pytest.mark.parametrize("keys", [np.array([True, False]), np.array([2**63], "u8"), np.array(["2024"], "M8[Y]")], ids=str)
+@pytest.mark.parametrize(
+    "keys", [np.array([True, False]), np.array([2**63], "u8"), np.array(["2024"], "M8[Y]")], ids=str
+)
 def test_other_kinds_of_keys_are_refused(keys):
     """Whole numbers of 64 bits or text."""
     with pytest.raises(InvalidInputError, match="whole numbers below"):

@@ -28,7 +28,13 @@ def test_one_of_many_has_what_is_its_own():
     """Values, key, place and columns of the object; times and measurements of all."""
     lc = make()[1]
 
-    assert (lc.key, lc.ra, lc.dec, dict(lc.columns), dict(lc.flag_masks)) == ("b", 20.0, 1.0, {"period": 0.7}, {"edge": 1})
+    assert (lc.key, lc.ra, lc.dec, dict(lc.columns), dict(lc.flag_masks)) == (
+        "b",
+        20.0,
+        1.0,
+        {"period": 0.7},
+        {"edge": 1},
+    )
     np.testing.assert_array_equal(lc["flux"], [[6, 7], [8, 9], [10, 11]])
     assert [lc.key for lc in make()] == ["a", "b"]
     assert make()[-1].key == "b"

@@ -29,7 +29,9 @@ def find_angle(ra, dec, ra2, dec2):
 
     one, two = direct(ra, dec), direct(ra2, dec2)
     near, far = (np.linalg.norm(each, axis=-1) / 2 for each in (one - two, one + two))
-    return np.degrees(np.where(near < far, 2 * np.arcsin(np.minimum(near, 1)), np.pi - 2 * np.arcsin(np.minimum(far, 1))))
+    return np.degrees(
+        np.where(near < far, 2 * np.arcsin(np.minimum(near, 1)), np.pi - 2 * np.arcsin(np.minimum(far, 1)))
+    )
 
 
 def make_sky(seed, n, centre, spread):

@@ -39,7 +39,7 @@ def read_astropy(path: Path, *, format: str | None, hdu: int | str | None) -> Ta
                 table, meta = load("astropy.table").Table.read(path, format=format or _find_format(path)), {}
         except (SourceFormatError, InvalidInputError, KeyError):
             raise
-        except Exception as error:  # noqa: BLE001  (whatever a parser of some format raises)
+        except Exception as error:  # whatever a parser of some format raises
             reason = " ".join(str(error).split())[:200]
             raise SourceFormatError(f"{path}: no table can be read ({reason}). Give its format.") from error
         notes = dict.fromkeys(" ".join(str(each.message).split())[:200] for each in caught)
@@ -61,7 +61,9 @@ def _read_fits(path: Path, hdu: int | str | None) -> tuple[Any, dict[str, Any]]:
     """Return a table of a FITS file, and the keywords of its first header, which tell of the object."""
     fits = load("astropy.io.fits")
     with fits.open(path, memmap=False) as hdus:
-        tables = {each.name or str(i): i for i, each in enumerate(hdus) if isinstance(each, fits.BinTableHDU | fits.TableHDU)}
+        tables = {
+            each.name or str(i): i for i, each in enumerate(hdus) if isinstance(each, fits.BinTableHDU | fits.TableHDU)
+        }
         number = _choose_hdu(tables, hdu, where=path.name)
         meta = {key: value for key, value in hdus[0].header.items() if key and key not in ("COMMENT", "HISTORY")}
         return load("astropy.table").Table.read(hdus, hdu=number, format="fits"), meta
@@ -82,9 +84,7 @@ def _choose_hdu(tables: Mapping[str, int], hdu: int | str | None, *, where: str)
     return next(iter(tables.values()))
 
 
-def from_astropy(
-    table: Any, *, name: str, meta: Mapping[str, Any] | None = None, notes: tuple[str, ...] = ()
-) -> Table:
+def from_astropy(table: Any, *, name: str, meta: Mapping[str, Any] | None = None, notes: tuple[str, ...] = ()) -> Table:
     """Return the columns of an astropy Table: sky positions as NAME.ra and NAME.dec in degrees, times as MJD."""
     columns: dict[str, Column] = {}
     for key in table.colnames:

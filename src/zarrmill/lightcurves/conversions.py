@@ -75,7 +75,9 @@ def to_xarray(lc: LightCurve) -> Any:
     dims = ("epoch", "measurement")
     units = {m.unit for m in lc.measurements}
     attrs = {"units": units.pop()} if len(units) == 1 and units != {""} else {}
-    variables = {name: (dims, values, {} if name == FLAG else attrs) for name, values in lc.arrays.items()}
+    variables: dict[str, Any] = {
+        name: (dims, values, {} if name == FLAG else attrs) for name, values in lc.arrays.items()
+    }
     meanings = " ".join(status.name.lower() for status in Status)
     variables["status"] = (dims, lc.status, {"flag_values": [int(s) for s in Status], "flag_meanings": meanings})
     time_attrs = {"units": "days since 1858-11-17", "time_scale": lc.scale, "long_name": "modified Julian date"}
@@ -91,7 +93,7 @@ def to_xarray(lc: LightCurve) -> Any:
 
 
 def to_timeseries(lc: LightCurve) -> Any:
-    """Return a TimeSeries with a masked column per array and measurement; epochs that were not ingested are left out."""
+    """Return a TimeSeries with a masked column per array and measurement, without epochs that were not ingested."""
     lc = _in_order(lc)
     series = load("astropy.timeseries").TimeSeries(time=lc.times)
     masked, units = load("astropy.utils.masked").Masked, load("astropy.units")

@@ -51,16 +51,20 @@ class KeyMatcher:
 
         Text that reads as whole numbers is matched with keys that are, and the other way round.
         """
-        rows = _as_type(plain_keys(keys, where=where), self.keys)
-        found = np.full(len(rows), NONE, dtype=np.int64)
-        if len(self.keys):
-            at = np.minimum(np.searchsorted(self.keys, rows), len(self.keys) - 1)
-            found = np.where(self.keys[at] == rows, self.order[at], NONE)
-        first = np.zeros(len(rows), dtype=bool)
+        found = self.find(keys, where=where)
+        first = np.zeros(len(found), dtype=bool)
         first[np.unique(found, return_index=True)[1]] = True
         duplicate = np.flatnonzero(~first & (found != NONE))
         found[duplicate] = NONE
         return Match(found, duplicate, np.empty(0, np.int64))
+
+    def find(self, keys: Any, *, where: str = "rows") -> Indices:
+        """Return the object of each row, -1 where there is none; any number of rows may have the same."""
+        rows = _as_type(plain_keys(keys, where=where), self.keys)
+        if not len(self.keys):
+            return np.full(len(rows), NONE, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.keys, rows), len(self.keys) - 1)
+        return np.where(self.keys[at] == rows, self.order[at], NONE)
 
 
 def plain_keys(keys: Any, *, where: str) -> NDArray[Any]:

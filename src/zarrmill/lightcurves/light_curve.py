@@ -109,7 +109,7 @@ class LightCurve:
     @property
     def detected(self) -> NDArray[np.bool_]:
         """Where there is a value."""
-        return self.status == Status.DETECTED
+        return np.asarray(self.status == Status.DETECTED)
 
     @property
     def times(self) -> Any:

@@ -99,7 +99,7 @@ class LightCurves:
     @property
     def detected(self) -> NDArray[np.bool_]:
         """Where there is a value."""
-        return self.status == Status.DETECTED
+        return np.asarray(self.status == Status.DETECTED)
 
     def select(self, name: str) -> LightCurves:
         """Return the measurement of this name or, where there is none, those of this band."""

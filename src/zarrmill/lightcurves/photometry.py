@@ -17,7 +17,7 @@ POGSON = 2.5 / np.log(10)
 """Magnitudes in one unit of relative flux error: 1.0857."""
 AB_ZERO_POINTS = {"Jy": 8.9, "mJy": 16.4, "uJy": 23.9, "nJy": 31.4}
 """AB magnitude of one unit of flux density, to the 0.001 by which m_AB = 8.90 itself is rounded (Oke & Gunn 1983)."""
-Floats = NDArray[np.floating[Any]]
+Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,13 @@ class Measurement:
         zero_point = AB_ZERO_POINTS.get(self.unit) if self.zero_point is None else self.zero_point
         if zero_point is None:
             raise InvalidInputError(
-                f"measurement {self.name!r}: no zero point, and none is known for the unit {self.unit!r}. Set zero_point."
+                f"measurement {self.name!r}: no zero point, and none is known for the unit {self.unit!r}. "
+                f"Set zero_point."
             )
         return float(zero_point)
 
 
-def to_magnitude(flux: Floats, error: Floats, *, zero_point: float) -> tuple[Floats, Floats]:
+def to_magnitude(flux: Numbers, error: Numbers, *, zero_point: float) -> tuple[Numbers, Numbers]:
     """Return magnitudes and their errors of fluxes; NaN for a flux that is not positive, which has none.
 
     >>> [round(float(x), 3) for x in to_magnitude(np.array(100.0), np.array(1.0), zero_point=25)]
@@ -66,7 +67,7 @@ def to_magnitude(flux: Floats, error: Floats, *, zero_point: float) -> tuple[Flo
     return zero_point - 2.5 * np.log10(bright), POGSON * error / bright
 
 
-def to_flux(magnitude: Floats, error: Floats, *, zero_point: float) -> tuple[Floats, Floats]:
+def to_flux(magnitude: Numbers, error: Numbers, *, zero_point: float) -> tuple[Numbers, Numbers]:
     """Return fluxes and their errors of magnitudes; the inverse of ``to_magnitude``.
 
     >>> [round(float(x), 3) for x in to_flux(np.array(20.0), np.array(0.1), zero_point=25)]

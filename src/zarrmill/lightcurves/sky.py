@@ -1,7 +1,7 @@
 """Positions on the sphere: exact separations, and cone search through bands of declination.
 
-Objects are sorted into bands that hold about equally many, so that a narrow field is searched as fast as the whole sky. A
-cone reads the bands that it touches, which are one contiguous range, and nothing else: the arrays of an index may be
+Objects are sorted into bands that hold about equally many, so that a narrow field is searched as fast as the whole sky.
+A cone reads the bands that it touches, which are one contiguous range, and nothing else: the arrays of an index may be
 numpy arrays or anything that is read by slices.
 """
 
@@ -50,8 +50,8 @@ def check_positions(ra: Any, dec: Any, *, where: str = "positions") -> tuple[Flo
         rows = ", ".join(f"{i} (ra {ras[i]:g}, dec {decs[i]:g})" for i in wrong[:NAMED].tolist())
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
         raise InvalidInputError(
-            f"{where}: {len(wrong)} of {len(ras)} rows have no position: {rows}{more}. Give finite degrees with dec from "
-            f"-90 to 90, or leave those rows out."
+            f"{where}: {len(wrong)} of {len(ras)} rows have no position: {rows}{more}. Give finite degrees with dec "
+            f"from -90 to 90, or leave those rows out."
         )
     return wrap(ras), decs
 

@@ -1,7 +1,7 @@
 """Rows matched with objects one to one by their places on the sky, the closest pairs first.
 
-Directions are sorted into cubes as wide as the largest separation, so that what is within reach of a row lies in its own
-cube or in one of its neighbours: neither poles nor the turn of right ascension are special.
+Directions are sorted into cubes as wide as the largest separation, so that what is within reach of a row lies in its
+own cube or in one of its neighbours: neither poles nor the turn of right ascension are special.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class SkyMatcher:
         """
         ras, decs = check_positions(ra, dec, where=where)
         parts = list(self._find_pairs(ras, decs))
-        rows, objects, separation = (np.concatenate(each) for each in zip(*parts, strict=True)) if parts else _no_pairs()
+        rows, objects, separation = (
+            (np.concatenate(each) for each in zip(*parts, strict=True)) if parts else _no_pairs()
+        )
         chosen = _choose(rows, objects, separation)
         found = np.full(len(ras), NONE, dtype=np.int64)
         found[rows[chosen]] = objects[chosen]
@@ -122,7 +124,7 @@ def _cubes(ra: Floats, dec: Floats, max_separation: float) -> Indices:
     )
     chord = 2 * np.sin(np.radians(max_separation) / 2) * WIDENING
     width = max(chord, 2 / (MOST_CELLS - 4))
-    return np.floor((directions + 1) / width).astype(np.int64) + 1
+    return np.asarray(np.floor((directions + 1) / width), dtype=np.int64) + 1
 
 
 def _pack(cubes: Indices) -> Indices:
@@ -145,4 +147,4 @@ def _choose(rows: Indices, objects: Indices, separation: Floats) -> NDArray[np.b
             taken[pair] = True
             rows_done.add(row)
             objects_done.add(one)
-    return taken
+    return np.asarray(taken)

@@ -104,9 +104,7 @@ class Table:
         column, i = self.columns[found], int(rest[:-1])
         if column.values.ndim != 2 or i >= column.values.shape[1]:
             return None
-        return replace(
-            column, values=column.values[:, i], mask=None if column.mask is None else column.mask[:, i]
-        )
+        return replace(column, values=column.values[:, i], mask=None if column.mask is None else column.mask[:, i])
 
 
 def read_table(source: Any, *, format: str | None = None, hdu: int | str | None = None) -> Table:
@@ -161,7 +159,7 @@ def make_table(
 
 
 def as_column(values: Any, *, unit: str = "", scale: str = "") -> Column:
-    """Return values as a column: bytes as text, the byte order of the machine, NaN for masked floating-point numbers."""
+    """Return values as a column: bytes as text, the byte order of the machine, NaN for masked fractions."""
     if hasattr(values, "mjd"):
         return Column(np.atleast_1d(np.ma.filled(values.mjd, np.nan)).astype(np.float64), unit="d", scale=values.scale)
     unit = unit or str(getattr(values, "unit", None) or "")
