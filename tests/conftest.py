@@ -1,10 +1,12 @@
-"""What every test shares: the hypothesis profiles."""
+"""What every test shares: the hypothesis profiles, and the servers for object storage (tests/servers)."""
 
 from __future__ import annotations
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.servers.fixtures"]
 
 # Deterministic: the same commit gives the same verdict everywhere, so nothing is remembered between runs either.
 # Examples do input and output, so that the time of one says nothing.

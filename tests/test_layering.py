@@ -20,6 +20,8 @@ ORDER = (
     ("digest",),
     ("plan",),
     ("codecs",),
+    ("keyspace",),
+    ("prefix_store",),
     ("store",),
     ("v2",),
     ("hierarchy",),

@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from obstore.store import LocalStore as LocalClient
+from obstore.store import MemoryStore as MemoryClient
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
+from zarr.storage import LocalStore, MemoryStore, ObjectStore, StorePath, WrapperStore, ZipStore
 
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
-from zarrmill.store import Location, OpenedStore, PrefixStore, open_store
+from zarrmill.keyspace import Requests
+from zarrmill.keyspace.object_store import ObjectKeys
+from zarrmill.prefix_store import PrefixStore
+from zarrmill.store import Location, OpenedStore, local_path, open_keys, open_store
 
 
 @pytest.fixture
@@ -83,6 +88,7 @@ def test_other_stores_are_opened_at_a_path(path: str) -> None:
     assert sorted(sync(list_keys(opened))) == sorted(below)
     node = zarr.open(opened.store, mode="r")
     assert node.shape == (2,) if path == "x/y" else "y" in str(list(node.members(max_depth=None)))
+    assert sorted(found.key for found in opened.keys.list()) == sorted(below)
 
 
 def test_a_part_of_a_store_is_written_and_emptied() -> None:
@@ -146,11 +152,87 @@ def test_nothing_is_created(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("location", ["s3://bucket/a.zarr", "https://host/a.zarr", "zip::file:///a.zip", "memory://a"])
-def test_other_urls_come_later(location: str) -> None:
+@pytest.mark.parametrize("location", ["ftp://host/a.zarr", "zip::file:///a.zip", "hdfs://a"])
+def test_other_urls_are_refused(location: str) -> None:
     """URLs of other kinds are refused with what works, rather than taken for paths."""
-    with pytest.raises(InvalidInputError, match="come with a later version"):
+    with pytest.raises(InvalidInputError, match=r"unknown kind of URL\. Known are file://, s3://, gs://, az://"):
         open_store(location)
+
+
+def test_a_local_path_is_asked_for() -> None:
+    """Where only a folder will do, a URL of another kind is refused."""
+    with pytest.raises(InvalidInputError, match=r"s3://bucket/a is not on the local disk\."):
+        local_path("s3://bucket/a")
+
+
+@pytest.fixture
+def memory_url(request: pytest.FixtureRequest) -> str:
+    """A group with an array in a store of its own in memory."""
+    url = f"memory://{request.node.name}/deep/down"
+    store = open_keys(url)
+    store.put("note", b"not empty")
+    zarr.create_group(open_store(url, read_only=False).store).create_array("x/y", shape=(2,), dtype="i4")[:] = [1, 2]
+    return url
+
+
+def test_urls_are_opened_below_their_path(memory_url: str) -> None:
+    """A URL's path is the root, for zarr and for plain calls alike, and there is no directory."""
+    opened = open_store(f"{memory_url}/x/y/")
+
+    assert (opened.location, opened.keys.location, opened.local) == (f"{memory_url}/x/y", f"{memory_url}/x/y", None)
+    assert opened.store.read_only
+    assert read(opened, "zarr.json") == opened.keys.get("zarr.json")
+    np.testing.assert_array_equal(zarr.open_array(opened.store, mode="r")[:], [1, 2])
+
+
+def test_memory_is_the_same_wherever_it_is_opened(memory_url: str) -> None:
+    """A name stands for one store in a process; another name for another."""
+    open_keys(memory_url).put("later", b"1")
+
+    assert open_store(memory_url).keys.get("later") == b"1"
+    with pytest.raises(NotFoundError, match="there is nothing at memory://another/deep"):
+        open_store("memory://another/deep")
+
+
+def test_opened_urls_pickle(memory_url: str) -> None:
+    """A worker opens a URL again, in the mode in which it was opened, and counts its own requests."""
+    for read_only in (True, False):
+        opened = open_store(memory_url, read_only=read_only)
+        back = pickle.loads(pickle.dumps(opened))
+
+        assert (back, back.keys) == (opened, opened.keys)
+        assert back.store.read_only == read_only
+        assert back.keys.counts.snapshot() == Requests()
+
+
+def test_opened_zarr_stores_pickle(tmp_path: Path) -> None:
+    """A store of zarr's takes its keys along."""
+    with ZipStore(tmp_path / "a.zip", mode="w") as store:
+        zarr.create_array(store, shape=(2,), dtype="i4")
+    with ZipStore(tmp_path / "a.zip", mode="r") as store:
+        back = pickle.loads(pickle.dumps(open_store(store)))
+
+    assert back.keys.get("zarr.json") == read(back, "zarr.json")
+
+
+def test_clients_of_obstore_are_taken_as_they_are(directory: Path) -> None:
+    """A store over a client of obstore's is used through that client; over a folder, it is the folder."""
+    memory = ObjectStore(MemoryClient())
+    zarr.create_group(memory).create_array("x", shape=(2,), dtype="i4")
+    opened = open_store(StorePath(memory, "x"))
+
+    assert isinstance(opened.keys, ObjectKeys)
+    assert opened.keys.get("zarr.json") == read(opened, "zarr.json")
+    assert open_store(StorePath(ObjectStore(LocalClient(directory)), "x")).local == directory / "x"
+
+
+def test_keys_of_a_target_need_not_be_there(tmp_path: Path) -> None:
+    """A target is addressed without a question whether it is there, and nothing is made."""
+    keys = [open_keys(tmp_path / "a"), open_keys((tmp_path / "a").as_uri()), open_keys("memory://nothing-yet/a")]
+
+    assert [k.location for k in keys] == [str(tmp_path / "a"), str(tmp_path / "a"), "memory://nothing-yet/a"]
+    assert all(k.counts.snapshot() == Requests() for k in keys)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_of_other_hosts_are_refused() -> None:
@@ -174,3 +256,10 @@ def test_a_store_for_reading_is_not_written_to(tmp_path: Path, kind: str) -> Non
 
     with pytest.raises(InvalidInputError, match="open for reading only"):
         open_store(store, read_only=False)
+
+
+@pytest.mark.parametrize("url", ["https://host/a.zarr", "http://host/a.zarr"])
+def test_web_servers_are_not_written_to(url: str) -> None:
+    """A web server is refused as a target before anybody asks it anything."""
+    with pytest.raises(InvalidInputError, match="can only be read"):
+        open_store(url, read_only=False)

@@ -34,6 +34,7 @@ from zarrmill.execute.scratch import open_direct
 from zarrmill.execute.tiles import Arena, TileBuffer, cut
 from zarrmill.grid import ChunkGrid, Region, Shape
 from zarrmill.hierarchy import Hierarchy
+from zarrmill.keyspace.local import LocalKeys
 from zarrmill.metadata import zarr_array
 from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.cost import RATES, Rates
@@ -143,7 +144,8 @@ def calibrate(plan: RechunkPlan, hierarchy: Hierarchy, opened: OpenedStore, *, f
         return RATES
     source = StoredArray(opened, array.path, hierarchy.nodes[array.path].metadata, array.source)
     document = json.loads(dict(plan.documents)[array.path])
-    target = StoredArray(OpenedStore("the target", MemoryStore(), folder), array.path, document, array.target)
+    place = OpenedStore("the target", MemoryStore(), folder, LocalKeys(folder))
+    target = StoredArray(place, array.path, document, array.target)
     workers = plan.processes * plan.threads
     busy = measure_busy(min(workers, os.cpu_count() or 1))
     copy = _copy_rate(busy)

@@ -72,10 +72,34 @@ class AlreadyExistsError(ZarrmillError, FileExistsError):
         return str(self.args[0]) if self.args else ""
 
 
+class StoreAccessError(ZarrmillError, PermissionError):
+    """A store refused a request: credentials that are missing, wrong or expired, or that do not allow it."""
+
+    kind = "store_access"
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class StoreUnavailableError(ZarrmillError, ConnectionError):
+    """A store could not be reached or could not answer, however often it was asked; it may at another time."""
+
+    kind = "store_unavailable"
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class ResumeError(ZarrmillError):
     """A draft of another request, or of another source, lies where this run would write."""
 
     kind = "resume"
+
+
+class LockedError(ZarrmillError):
+    """Somebody else is changing the store at this moment; what was asked for was not begun."""
+
+    kind = "locked"
 
 
 class BlockFailedError(ZarrmillError):

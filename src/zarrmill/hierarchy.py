@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
-
 from zarrmill.errors import InvalidInputError, SourceFormatError
+from zarrmill.keyspace import KeySpace
 from zarrmill.store import OpenedStore
 from zarrmill.v2 import as_v3, group_as_v3
 
@@ -26,8 +23,8 @@ _FILES = (("zarr.json",), (".zarray", ".zattrs"), (".zgroup", ".zattrs"))
 """Metadata files by the order in which they are looked for: what comes first decides what a node is."""
 _FILES_V2 = (".zarray", ".zgroup", ".zattrs")
 _CONSOLIDATED_V2 = ".zmetadata"
-_REQUESTS_AT_ONCE = 64
-"""Nodes of a store that are asked for together: enough to hide latency, few enough for every service."""
+_REQUESTS_AT_ONCE = 32
+"""Keys of a store that are asked for together: enough to hide latency, few enough for every service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +71,8 @@ def read_hierarchy(opened: OpenedStore) -> Hierarchy:
     """
     if opened.local is not None:
         found = _read_directory(opened.local, opened.location)
-    elif not opened.store.supports_listing:
-        raise InvalidInputError(f"{opened.location} is in a store that cannot list its keys. Give one that can.")
     else:
-        found = sync(_read_store(opened.store, opened.location))
+        found = _read_keys(opened.keys, opened.location)
     if "" not in found:
         raise SourceFormatError(
             f"{opened.location} is not a Zarr array or group (no zarr.json, .zarray or .zgroup). "
@@ -139,31 +134,77 @@ def _read_file(directory: str, name: str) -> bytes | None:
         raise SourceFormatError(f"{path} cannot be read: {error.strerror}") from error
 
 
-async def _read_store(store: Store, location: str) -> Found:
+def _read_keys(keys: KeySpace, location: str) -> Found:
+    """Return the nodes of a key space, level by level, each level with many requests at once."""
     found: Found = {}
-    limit = asyncio.Semaphore(_REQUESTS_AT_ONCE)
-
-    async def get(key: str) -> bytes | None:
-        async with limit:
-            value = await store.get(key, default_buffer_prototype())
-        return None if value is None else value.to_bytes()
-
-    async def visit(path: str) -> None:
-        contents = {"zarr.json": await get(_join(path, "zarr.json"))}
-        if contents["zarr.json"] is None:
-            names = _FILES_V2 if path else (*_FILES_V2, _CONSOLIDATED_V2)
-            contents |= zip(names, await asyncio.gather(*(get(_join(path, name)) for name in names)), strict=True)
-        files = _files(contents.get)
-        if not files:
-            return
-        node, consolidated = _parse(path, files, location)
-        found[path] = node, consolidated or contents.get(_CONSOLIDATED_V2) is not None
-        if node.kind == "group":
-            children = [name async for name in store.list_dir(path) if name not in contents]
-            await asyncio.gather(*(visit(_join(path, name)) for name in children))
-
-    await visit("")
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        level, children_of = [""], _listed_children(keys)
+        while level:
+            contents = _read_level(keys, level, pool)
+            if level == [""] and not keys.can_list:
+                children_of = _named_children(contents[""], location)
+            groups = []
+            for path, read in contents.items():
+                files = _files(read.get)
+                if files:
+                    node, consolidated = _parse(path, files, location)
+                    found[path] = node, consolidated or _CONSOLIDATED_V2 in read
+                    groups += [path] if node.kind == "group" else []
+            children = pool.map(children_of, groups)
+            level = [_join(path, name) for path, some in zip(groups, children, strict=True) for name in some]
     return found
+
+
+def _read_level(keys: KeySpace, paths: list[str], pool: ThreadPoolExecutor) -> dict[str, dict[str, bytes]]:
+    """Return the metadata files of nodes by path and name; those of v2 are asked for where there are none of v3."""
+    contents: dict[str, dict[str, bytes]] = {path: {} for path in paths}
+
+    def read(wanted: list[tuple[str, str]]) -> None:
+        values = pool.map(lambda one: keys.get(_join(*one)), wanted)
+        for (path, name), value in zip(wanted, values, strict=True):
+            if value is not None:
+                contents[path][name] = bytes(value)
+
+    read([(path, "zarr.json") for path in paths])
+    old = [path for path in paths if not contents[path]]
+    names = {path: _FILES_V2 if path else (*_FILES_V2, _CONSOLIDATED_V2) for path in old}
+    read([(path, name) for path in old for name in names[path]])
+    return contents
+
+
+def _listed_children(keys: KeySpace) -> Callable[[str], list[str]]:
+    return lambda path: keys.list_dir(path)[0]
+
+
+def _named_children(files: Files, location: str) -> Callable[[str], list[str]]:
+    """Return what finds the children of groups where nothing can be listed: the names in consolidated metadata.
+
+    Nothing else of those is believed. Raises InvalidInputError where there are none; an array has no need of them.
+    """
+    main, member = ("zarr.json", "consolidated_metadata") if "zarr.json" in files else (_CONSOLIDATED_V2, "metadata")
+    found = _document(files.get(main, b"{}"), f"{location}/{main}")
+    names = found.get(member)
+    if names is None and found.get("node_type") != "array" and ".zarray" not in files and files:
+        raise InvalidInputError(
+            f"{location} is in a store that cannot list its keys, and has no consolidated metadata to say what is in "
+            f"it. Give the location of one array, or consolidate the metadata."
+        )
+    if main == "zarr.json":
+        paths = list((names or {}).get("metadata", {}))
+    else:
+        paths = [name.rpartition("/")[0] for name in names or {}]
+    return partial(_names_below, paths)
+
+
+def _names_below(paths: list[str], path: str) -> list[str]:
+    """Return the names directly below a path.
+
+    >>> _names_below(["a", "a/b", "a/c/d", "ab/e", ""], "a")
+    ['b', 'c']
+    """
+    folder = _join(path, "")
+    below = {other.removeprefix(folder).partition("/")[0] for other in paths if other.startswith(folder)}
+    return sorted(below - {""})
 
 
 def _join(path: str, name: str) -> str:

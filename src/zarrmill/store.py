@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import zarr
-from zarr.abc.store import ByteRequest, Store
-from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.abc.store import Store
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, StorePath
+from zarr.storage import LocalStore, ObjectStore, StorePath
 
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
+from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.clients import open_link, wrap_client
+from zarrmill.keyspace.local import LocalKeys
+from zarrmill.keyspace.object_store import ObjectKeys
+from zarrmill.keyspace.urls import parse_url, scheme_of
+from zarrmill.keyspace.zarr_keys import ZarrKeys
+from zarrmill.prefix_store import PrefixStore
 
-_URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
+_ROOT_FILES = ("zarr.json", ".zarray", ".zgroup")
+"""Keys of which a node has one, for where keys cannot be listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedStore:
-    """A store whose root is one node, and where that is."""
+    """A store whose root is one node, and where that is. It pickles: another process opens its own connection."""
 
     location: str
     """What people are shown: an absolute path, or a URL."""
@@ -31,49 +37,110 @@ class OpenedStore:
     """The store in which the key of the node's own metadata is ``zarr.json``."""
     local: Path | None
     """The node's directory on the local disk; None where it has none."""
+    keys: KeySpace = field(compare=False)
+    """The same keys, for plain calls from any thread."""
+
+    def __reduce__(self) -> Any:
+        if isinstance(self.keys, ObjectKeys) and self.keys.link.again is not None:
+            return _reopen, (self.keys, self.store.read_only)
+        return OpenedStore, (self.location, self.store, self.local, self.keys)
 
 
 Location = str | os.PathLike[str] | Store | StorePath | zarr.Array[Any] | zarr.Group | OpenedStore
 """Whatever says where a node is."""
 
 
-def open_store(location: Location, *, read_only: bool = True) -> OpenedStore:
-    """Return the store at a path, a ``file://`` URL, or behind a zarr Store, StorePath, Array or Group.
+def open_store(
+    location: Location, *, read_only: bool = True, storage_options: Mapping[str, Any] | None = None
+) -> OpenedStore:
+    """Return the store at a path or URL, or behind a zarr Store, StorePath, Array or Group.
+
+    URLs are ``s3://bucket/path``, ``gs://``, ``az://`` (``abfs://``), ``https://`` and ``http://`` (for reading only),
+    ``file://`` and ``memory://name``, which is the same store wherever this process opens it. ``storage_options`` are
+    those of obstore (endpoint, region, access_key_id, timeout, …), of which none is needed where the environment or the
+    AWS profile says it; paths and zarr's objects take no notice of them.
 
     What is there need not be Zarr yet; ``read_hierarchy`` finds out. Raises NotFoundError where there is nothing,
-    SourceFormatError for a file in place of a directory, and InvalidInputError for other URLs and for writing to a
-    store that is open for reading only.
+    SourceFormatError for a file in place of a directory, InvalidInputError for unknown URLs and options and for writing
+    to what can only be read, StoreAccessError and StoreUnavailableError where a service refuses or does not answer.
 
     >>> open_store("/data/no-such.zarr")
     Traceback (most recent call last):
     zarrmill.errors.NotFoundError: there is nothing at /data/no-such.zarr
     """
     if isinstance(location, OpenedStore):
-        if location.local is not None:
-            return _open_directory(location.local, read_only=read_only)
-        return OpenedStore(location.location, _with_mode(location.store, location.location, read_only=read_only), None)
+        return _open_again(location, read_only=read_only)
     if isinstance(location, zarr.Array | zarr.Group):
         location = location.store_path
     if isinstance(location, StorePath):
         return _open_within(location.store, location.path, read_only=read_only)
     if isinstance(location, Store):
         return _open_within(location, "", read_only=read_only)
-    return _open_directory(local_path(os.fspath(location)), read_only=read_only)
+    text = os.fspath(location)
+    if is_local(text):
+        return _open_directory(local_path(text), read_only=read_only)
+    keys = _url_keys(text, storage_options)
+    if keys.read_only and not read_only:
+        raise InvalidInputError(f"{text} can only be read. Give another target.")
+    check_something_there(keys)
+    return _opened(keys, read_only=read_only)
+
+
+def open_keys(location: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> KeySpace:
+    """Return the keys at a path or URL where there may be nothing yet, for a target. Nothing is asked or made."""
+    text = os.fspath(location)
+    return LocalKeys(local_path(text)) if is_local(text) else _url_keys(text, storage_options)
+
+
+def is_local(text: str) -> bool:
+    """Tell whether a path or URL is on the local disk.
+
+    >>> is_local("a.zarr"), is_local("file:///data/a.zarr"), is_local("s3://bucket/a.zarr")
+    (True, True, False)
+    """
+    return scheme_of(text) in (None, "file") and "::" not in text
 
 
 def local_path(text: str) -> Path:
-    """Return the absolute path that a path or URL means."""
-    url = _URL.match(text)
-    if url is None and "::" not in text:
+    """Return the absolute path that a path or file:// URL means; raises InvalidInputError for other URLs."""
+    if not is_local(text):
+        raise InvalidInputError(f"{text} is not on the local disk. Give a path or a file:// URL.")
+    if scheme_of(text) is None:
         return Path(os.path.abspath(text))
     parts = urlsplit(text)
-    if url is None or url[1].lower() != "file":
-        raise InvalidInputError(
-            f"{text}: object stores and other URLs come with a later version. Give a local path or a file:// URL."
-        )
     if parts.netloc not in ("", "localhost"):
         raise InvalidInputError(f"{text}: a file:// URL of another host. Write file:///absolute/path.")
     return Path(os.path.abspath(unquote(parts.path)))
+
+
+def check_something_there(keys: KeySpace) -> None:
+    """Raise NotFoundError where there is no key, or where nothing can be listed none of those that a node has."""
+    found = next(keys.list(), None) if keys.can_list else any(keys.head(name) for name in _ROOT_FILES)
+    if not found:
+        raise NotFoundError(f"there is nothing at {keys.location}")
+
+
+def _url_keys(text: str, storage_options: Mapping[str, Any] | None) -> ObjectKeys:
+    url = parse_url(text)
+    return ObjectKeys(open_link(url, storage_options), prefix=url.path)
+
+
+def _opened(keys: ObjectKeys, *, read_only: bool) -> OpenedStore:
+    store = ObjectStore(keys.link.client, read_only=read_only)
+    return OpenedStore(keys.location, _below(store, keys.prefix), None, keys)
+
+
+def _reopen(keys: ObjectKeys, read_only: bool) -> OpenedStore:
+    return _opened(keys, read_only=read_only)
+
+
+def _open_again(opened: OpenedStore, *, read_only: bool) -> OpenedStore:
+    if opened.local is not None:
+        return _open_directory(opened.local, read_only=read_only)
+    if opened.keys.read_only and not read_only:
+        raise InvalidInputError(f"{opened.location} can only be read. Give another target.")
+    store = _with_mode(opened.store, opened.location, read_only=read_only)
+    return OpenedStore(opened.location, store, None, opened.keys)
 
 
 def _open_directory(path: Path, *, read_only: bool) -> OpenedStore:
@@ -81,7 +148,7 @@ def _open_directory(path: Path, *, read_only: bool) -> OpenedStore:
         raise NotFoundError(f"there is nothing at {path}")
     if not path.is_dir():
         raise SourceFormatError(f"{path} is a file and not a Zarr directory. Open archives with zarr.storage.ZipStore.")
-    return OpenedStore(str(path), LocalStore(path, read_only=read_only), path)
+    return OpenedStore(str(path), LocalStore(path, read_only=read_only), path, LocalKeys(path))
 
 
 def _open_within(store: Store, path: str, *, read_only: bool) -> OpenedStore:
@@ -91,10 +158,26 @@ def _open_within(store: Store, path: str, *, read_only: bool) -> OpenedStore:
     # A subclass may read otherwise than from the plain files, so only the class itself counts as a local directory.
     if type(store) is LocalStore:
         return _open_directory(Path(os.path.abspath(store.root / path)), read_only=read_only)
+    if type(store) is ObjectStore:
+        return _open_client(store, path, read_only=read_only)
     location = f"{store}/{path}" if path else str(store)
     # Archives cannot be read before they are opened, and every other store opens itself.
     opened = sync(StorePath.open(_with_mode(store, location, read_only=read_only), "")).store
-    return OpenedStore(location, PrefixStore(opened, prefix=path) if path else opened, None)
+    return OpenedStore(location, _below(opened, path), None, ZarrKeys(opened, prefix=path))
+
+
+def _open_client(store: ObjectStore[Any], path: str, *, read_only: bool) -> OpenedStore:
+    """Return the node at a path of a client of obstore's."""
+    link = wrap_client(store.store, read_only=store.read_only)
+    if isinstance(link, Path):
+        return _open_directory(link / path, read_only=read_only)
+    keys = ObjectKeys(link, prefix=path.strip("/"))
+    moded = _with_mode(store, keys.location, read_only=read_only)
+    return OpenedStore(keys.location, _below(moded, keys.prefix), None, keys)
+
+
+def _below(store: Store, path: str) -> Store:
+    return PrefixStore(store, prefix=path) if path else store
 
 
 def _with_mode(store: Store, location: str, *, read_only: bool) -> Store:
@@ -107,77 +190,3 @@ def _with_mode(store: Store, location: str, *, read_only: bool) -> Store:
         if read_only:
             return store
         raise InvalidInputError(f"{location} cannot be opened for writing. Give another target.") from error
-
-
-class PrefixStore(Store):
-    """The part of a zarr store below a path, as a store of its own."""
-
-    def __init__(self, store: Store, *, prefix: str) -> None:
-        super().__init__(read_only=store.read_only)
-        self._store = store
-        self._prefix = prefix.strip("/") + "/"
-
-    def with_read_only(self, read_only: bool = False) -> PrefixStore:
-        """Return the same part of the store in another mode."""
-        return PrefixStore(self._store.with_read_only(read_only), prefix=self._prefix)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PrefixStore) and (self._store, self._prefix) == (other._store, other._prefix)
-
-    def __hash__(self) -> int:
-        return hash((type(self._store), self._prefix))
-
-    def __str__(self) -> str:
-        return f"{self._store}/{self._prefix.rstrip('/')}"
-
-    @property
-    def supports_writes(self) -> bool:
-        """Whether keys can be written."""
-        return self._store.supports_writes
-
-    @property
-    def supports_deletes(self) -> bool:
-        """Whether keys can be deleted."""
-        return self._store.supports_deletes
-
-    @property
-    def supports_listing(self) -> bool:
-        """Whether keys can be listed."""
-        return self._store.supports_listing
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        """Return the bytes of a key, None where it is missing."""
-        return await self._store.get(self._prefix + key, prototype, byte_range)
-
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        """Return parts of several keys."""
-        return await self._store.get_partial_values(prototype, [(self._prefix + k, r) for k, r in key_ranges])
-
-    async def exists(self, key: str) -> bool:
-        """Tell whether a key is there."""
-        return await self._store.exists(self._prefix + key)
-
-    async def set(self, key: str, value: Buffer) -> None:
-        """Write a key."""
-        await self._store.set(self._prefix + key, value)
-
-    async def delete(self, key: str) -> None:
-        """Remove a key."""
-        await self._store.delete(self._prefix + key)
-
-    async def list(self) -> AsyncIterator[str]:
-        """Yield every key."""
-        async for key in self.list_prefix(""):
-            yield key
-
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Yield every key that begins with a prefix."""
-        async for key in self._store.list_prefix(self._prefix + prefix):
-            yield key.removeprefix(self._prefix)
-
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """Yield the names directly below a prefix."""
-        async for name in self._store.list_dir((self._prefix + prefix).rstrip("/")):
-            yield name

@@ -75,8 +75,7 @@ class LightCurve:
             raise InvalidInputError(f"object {self.key!r}: {shape[1]} measurements, {len(names)} names. Rename some.")
         if not len(self.epoch):
             object.__setattr__(self, "epoch", np.arange(shape[0]))
-        for name in (FLUX, ERROR):
-            self[name]
+        self[FLUX]
         if not self.status.size:
             object.__setattr__(self, "status", find_status(self[FLUX], self.arrays.get(LIMIT)))
         _check_shapes(self, shape)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError
-from zarrmill.lightcurves.light_curve import ERROR, FLUX, LIMIT, LightCurve, Status, find_status
+from zarrmill.lightcurves.light_curve import FLUX, LIMIT, LightCurve, Status, find_status
 from zarrmill.lightcurves.nearest import unknown_name
 from zarrmill.lightcurves.photometry import Measurement
 
@@ -50,8 +50,7 @@ class LightCurves:
         shape = (len(self.keys), len(self.time), len(self.measurements))
         if not len(self.epoch):
             object.__setattr__(self, "epoch", np.arange(shape[1]))
-        for name in (FLUX, ERROR):
-            self[name]
+        self[FLUX]
         if not self.status.size:
             object.__setattr__(self, "status", find_status(self[FLUX], self.arrays.get(LIMIT)))
         for name, values in {**self.arrays, "status": self.status}.items():
