@@ -34,9 +34,10 @@ MANY = 300
 """Points beyond which they are drawn smaller and fainter."""
 STYLE = {
     "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.linewidth": 0.8, "font.size": 11, "font.family": "DejaVu Sans",
-    "xtick.color": INK, "ytick.color": INK, "xtick.direction": "in", "ytick.direction": "in",
-    "xtick.minor.visible": True, "ytick.minor.visible": True, "ytick.right": True, "axes.grid": True, "grid.color": FAINT, "grid.linewidth": 0.6,
-    "axes.axisbelow": True, "legend.frameon": False, "axes.titleweight": "bold", "axes.titlesize": 13,
+    "xtick.color": INK, "ytick.color": INK, "xtick.direction": "in", "ytick.direction": "in", "ytick.right": True,
+    "xtick.minor.visible": True, "ytick.minor.visible": True, "axes.grid": True, "grid.color": FAINT,
+    "grid.linewidth": 0.6, "axes.axisbelow": True, "legend.frameon": False, "axes.titleweight": "bold",
+    "axes.titlesize": 13,
 }  # fmt: skip
 Target = str | Path | BinaryIO | None
 """Where a picture is written: a file, something open, or nowhere."""
