@@ -368,3 +368,53 @@ def test_an_empty_table_has_no_epochs():
     plan = plan_epochs(table, target())
 
     assert (list(plan), plan.report.rows, plan.report.matched) == ([], 0, 0)
+
+
+def test_a_file_of_tess_as_it_is_delivered(tmp_path):
+    """A table and an image in one FITS file, the object in the first header, the zero of the times in the second."""
+    fits = pytest.importorskip("astropy.io.fits")
+    primary = fits.PrimaryHDU()
+    primary.header.update({"TELESCOP": "TESS", "OBJECT": "TIC 20", "TICID": 20, "RA_OBJ": 150.01, "DEC_OBJ": 0.0})
+    columns = [
+        fits.Column("TIME", "D", unit="BJD - 2457000, days", array=[1500.5, NAN, 1500.6]),
+        fits.Column("TIMECORR", "E", unit="d", array=[0.001, NAN, 0.001]),
+        fits.Column("CADENCENO", "J", array=[100, 101, 102]),
+        fits.Column("SAP_FLUX", "E", unit="e-/s", array=[900.0, NAN, 901.0]),
+        fits.Column("PDCSAP_FLUX", "E", unit="e-/s", array=[1000.0, NAN, 1001.0]),
+        fits.Column("PDCSAP_FLUX_ERR", "E", unit="e-/s", array=[1.0, NAN, 1.5]),
+        fits.Column("QUALITY", "J", array=[0, 128, 2]),
+    ]
+    curve = fits.BinTableHDU.from_columns(columns, name="LIGHTCURVE")
+    curve.header.update({"BJDREFI": 2457000, "BJDREFF": 0.0, "TIMESYS": "TDB"})
+    image = fits.ImageHDU(np.zeros((3, 3), "i4"), name="APERTURE")
+    fits.HDUList([primary, curve, image]).writeto(tmp_path / "tess_lc.fits")
+    store = target(Measurement("tess", unit="electron / s"), time_scale="tdb")
+    plan = plan_epochs(read_table(tmp_path / "tess_lc.fits"), store)
+    first, second, gap = plan
+
+    assert (first.name, first.time, by_key(first)) == (100, 58500.0, {20: [1000.0]})
+    assert (by_key(second, "flux_err"), by_key(second, "flag")) == ({20: [1.5]}, {20: [2]})
+    assert (gap.name, np.isnan(gap.time)) == (101, True)
+    assert (plan.report.preset, plan.report.match, plan.report.matched) == ("kepler", "key", 3)
+
+
+def test_a_catalogue_of_sextractor_as_it_is_delivered(tmp_path):
+    """Text with its head, matched by position; what it numbers is no key."""
+    pytest.importorskip("astropy")
+    (tmp_path / "night.cat").write_text(
+        "#   1 NUMBER          Running object number\n"
+        "#   2 ALPHA_J2000     Right ascension of barycenter (J2000)   [deg]\n"
+        "#   3 DELTA_J2000     Declination of barycenter (J2000)       [deg]\n"
+        "#   4 MAG_AUTO        Kron-like elliptical aperture magnitude [mag]\n"
+        "#   5 MAGERR_AUTO     RMS error for AUTO magnitude            [mag]\n"
+        "#   6 FLAGS           Extraction flags\n"
+        "  1 150.0100001 0.0000001 18.25 0.01 3\n"
+        "  2 150.0000000 0.0000000 99.00 99.0 0\n"
+    )
+    plan = plan_epochs(read_table(tmp_path / "night.cat"), target(GM))
+    (epoch,) = plan
+
+    np.testing.assert_equal(by_key(epoch), {10: [NAN], 20: [18.25]})
+    assert by_key(epoch, "status") == {10: [Status.NOT_DETECTED], 20: [Status.DETECTED]}
+    assert by_key(epoch, "flag") == {10: [0], 20: [3]}
+    assert plan.report.preset == "sextractor"

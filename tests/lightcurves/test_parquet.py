@@ -134,3 +134,22 @@ def test_a_store_without_objects_is_an_empty_file(tmp_path):
     """With all columns."""
     assert write_parquet(tmp_path / "lc.parquet", [make(n=0)]).objects == 0
     assert pd.read_parquet(tmp_path / "lc.parquet").columns.tolist() == ["object_id", "ra", "dec", "lightcurve"]
+
+
+def test_memory_holds_one_batch(tmp_path):
+    """Twenty batches take no more than two."""
+    arrow = pytest.importorskip("pyarrow")
+
+    def peak(batches):
+        pool = arrow.proxy_memory_pool(arrow.default_memory_pool())
+        before = arrow.default_memory_pool()
+        arrow.set_memory_pool(pool)
+        try:
+            write_parquet(
+                tmp_path / "lc.parquet", (make(n=3000) for _ in range(batches)), options=ParquetOptions(overwrite=True)
+            )
+        finally:
+            arrow.set_memory_pool(before)
+        return pool.max_memory()
+
+    assert peak(20) < 1.5 * peak(2)

@@ -90,6 +90,23 @@ def test_a_crowd_is_matched_in_parts(monkeypatch, limit):
     np.testing.assert_array_equal(matcher.match(*rows).objects, whole.objects)
 
 
+@given(seed=st.integers(0, 2**32 - 1), groups=st.integers(1, 4))
+def test_groups_do_not_compete(seed, groups):
+    """All epochs at once are what one epoch after the other finds."""
+    rng = np.random.default_rng(seed)
+    matcher = SkyMatcher.build(*rng.uniform(0, 5 * ARCSEC, (2, 8)), max_separation=2 * ARCSEC)
+    ra, dec = rng.uniform(0, 5 * ARCSEC, (2, 20))
+    group = rng.integers(0, groups, 20)
+    whole = matcher.match(ra, dec, group=group)
+
+    for each in range(groups):
+        rows = np.flatnonzero(group == each)
+        alone = matcher.match(ra[rows], dec[rows])
+        np.testing.assert_array_equal(whole.objects[rows], alone.objects)
+        for fate in ("unmatched", "duplicate", "ambiguous"):
+            np.testing.assert_array_equal(np.intersect1d(getattr(whole, fate), rows), rows[getattr(alone, fate)])
+
+
 def test_rows_without_a_position_are_named():
     """In the words of whoever calls."""
     with pytest.raises(InvalidInputError, match=r"night\.fits: 1 of 2 rows have no position: 1"):

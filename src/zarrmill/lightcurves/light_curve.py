@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
@@ -123,11 +123,7 @@ class LightCurve:
 
         Raises UnknownNameError, a KeyError, with the nearest names.
         """
-        chosen = [i for i, m in enumerate(self.measurements) if m.name == name]
-        chosen = chosen or [i for i, m in enumerate(self.measurements) if m.band == name]
-        if not chosen:
-            known = [*self.names, *self.bands]
-            raise unknown_name(name, known, what="measurement or band", where=f"object {self.key!r}")
+        chosen = find_measurements(name, self.measurements, where=f"object {self.key!r}")
         return replace(
             self,
             measurements=tuple(self.measurements[i] for i in chosen),
@@ -185,6 +181,19 @@ class LightCurve:
         from zarrmill.lightcurves.conversions import to_lightkurve
 
         return to_lightkurve(self, measurement)
+
+
+def find_measurements(name: str, measurements: Sequence[Measurement], *, where: str) -> list[int]:
+    """Return the positions of the measurement of a name or, where there is none, of those of a band.
+
+    Raises UnknownNameError, a KeyError, with the nearest names.
+    """
+    chosen = [i for i, m in enumerate(measurements) if m.name == name]
+    chosen = chosen or [i for i, m in enumerate(measurements) if m.band == name]
+    if not chosen:
+        known = list(dict.fromkeys(word for m in measurements for word in (m.name, m.band)))
+        raise unknown_name(name, known, what="measurement or band", where=where)
+    return chosen
 
 
 def find_status(flux: NDArray[Any], limit: NDArray[Any] | None = None) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError
-from zarrmill.lightcurves.light_curve import FLUX, LIMIT, LightCurve, Status, find_status
+from zarrmill.lightcurves.light_curve import FLUX, LIMIT, LightCurve, Status, find_measurements, find_status
 from zarrmill.lightcurves.nearest import unknown_name
 from zarrmill.lightcurves.photometry import Measurement
 
@@ -103,11 +103,7 @@ class LightCurves:
 
     def select(self, name: str) -> LightCurves:
         """Return the measurement of this name or, where there is none, those of this band."""
-        chosen = [i for i, m in enumerate(self.measurements) if m.name == name]
-        chosen = chosen or [i for i, m in enumerate(self.measurements) if m.band == name]
-        if not chosen:
-            known = [word for m in self.measurements for word in (m.name, m.band)]
-            raise unknown_name(name, known, what="measurement or band", where="light curves")
+        chosen = find_measurements(name, self.measurements, where="light curves")
         return replace(
             self,
             measurements=tuple(self.measurements[i] for i in chosen),

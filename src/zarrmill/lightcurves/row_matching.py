@@ -124,17 +124,12 @@ def match_by_sky(rows: Rows, matcher: SkyMatcher) -> Matched:
     lost = ~(np.isfinite(ra) & np.isfinite(dec))
     values, group = rows.values, rows.group
     items = np.flatnonzero((group != NONE) & ~lost[values.row])
-    order = items[np.lexsort((values.row[items], values.measurement[items], group[items]))]
-    code = group[order] * (int(values.measurement.max(initial=0)) + 1) + values.measurement[order]
+    contest = group[items] * (int(values.measurement.max(initial=0)) + 1) + values.measurement[items]
+    of_item = values.row[items]
+    match = matcher.match(ra[of_item], dec[of_item], group=contest, where=rows.table.name)
     found = np.full(len(values.row), NONE, dtype=np.int64)
-    told: dict[str, list[Indices]] = {"unmatched": [], "duplicate": [], "ambiguous": []}
-    for part in np.split(order, np.flatnonzero(np.diff(code)) + 1) if len(order) else []:
-        of_part = values.row[part]
-        match = matcher.match(ra[of_part], dec[of_part], where=rows.table.name)
-        found[part] = match.objects
-        for fate, lists in told.items():
-            lists.append(of_part[getattr(match, fate)])
-    fates = {fate: np.unique(np.concatenate(lists)) for fate, lists in told.items() if lists}
+    found[items] = match.objects
+    fates = {fate: np.unique(of_item[getattr(match, fate)]) for fate in ("unmatched", "duplicate", "ambiguous")}
     return Matched(found, {"without_position": np.flatnonzero(lost), **fates})
 
 

@@ -63,17 +63,20 @@ class SkyMatcher:
         order = np.argsort(cells, kind="stable")
         return cls(ras, decs, max_separation, cells[order], order)
 
-    def match(self, ra: Any, dec: Any, *, where: str = "rows") -> Match:
+    def match(self, ra: Any, dec: Any, *, group: Indices | None = None, where: str = "rows") -> Match:
         """Return the object of each row: of all pairs within reach the closest come first, each side once.
 
-        Equally close pairs go to the earlier row. Raises InvalidInputError for rows without a position.
+        Equally close pairs go to the earlier row. Rows of different groups, which are numbered from 0, do not compete.
+        Raises InvalidInputError for rows without a position.
         """
         ras, decs = check_positions(ra, dec, where=where)
         parts = list(self._find_pairs(ras, decs))
         rows, objects, separation = (
             (np.concatenate(each) for each in zip(*parts, strict=True)) if parts else _no_pairs()
         )
-        chosen = _choose(rows, objects, separation)
+        # An object is as many as there are groups: one row of each may have it.
+        sides = objects if group is None else group[rows] * len(self.ra) + objects
+        chosen = _choose(rows, sides, separation)
         found = np.full(len(ras), NONE, dtype=np.int64)
         found[rows[chosen]] = objects[chosen]
         apart = np.full(len(ras), np.nan)
@@ -137,7 +140,10 @@ def _choose(rows: Indices, objects: Indices, separation: Floats) -> NDArray[np.b
     if not len(rows):
         return np.empty(0, dtype=bool)
     # Most pairs have no rival: only the others are gone through one by one.
-    taken = (np.bincount(rows)[rows] == 1) & (np.bincount(objects)[objects] == 1)
+    taken = np.ones(len(rows), dtype=bool)
+    for side in (rows, objects):
+        _, place, count = np.unique(side, return_inverse=True, return_counts=True)
+        taken &= count[place] == 1
     rivals = np.flatnonzero(~taken)
     rivals = rivals[np.lexsort((objects[rivals], rows[rivals], separation[rivals]))]
     rows_done: set[int] = set()
