@@ -181,3 +181,32 @@ def test_times_of_epochs_are_kept_to_the_microsecond(survey: Survey) -> None:
 
     assert survey.reopened().get_lightcurve(0).time.tolist() == [60_310.123456789]
     assert time_of(0) == 60_000.0
+
+
+def test_cone_gives_the_nearest_first(place) -> None:
+    """Keys, places and separations in degrees, across the turn of right ascension."""
+    catalogue = {"key": ["a", "b", "c"], "ra": [359.9, 0.2, 180.0], "dec": [0.0, 0.0, 0.0]}
+    storage = LightcurveStorage.create(place, catalogue=catalogue)
+    found = storage.cone(0.0, 0.0, 0.5)
+
+    assert found["key"].tolist() == ["a", "b"]
+    assert found["separation"].tolist() == pytest.approx([0.1, 0.2])
+    storage.add_objects({"key": ["d"], "ra": [0.0], "dec": [0.0]})
+    assert storage.cone(0.0, 0.0, 0.5)["key"].tolist() == ["d", "a", "b"]
+    with pytest.raises(InvalidInputError, match="has no positions"):
+        LightcurveStorage.create(f"{place}-counted", n_objects=1).cone(0, 0, 1)
+
+
+def test_parquet_holds_every_point(survey: Survey, tmp_path) -> None:
+    """One row per object, its points nested, as pyarrow reads them."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    survey.add(0, 1, 3)
+    survey.storage.relayout()
+    report = survey.storage.to_parquet(tmp_path / "curves.parquet")
+    table = parquet.read_table(tmp_path / "curves.parquet").to_pylist()
+
+    assert (report.objects, len(table)) == (OBJECTS, OBJECTS)
+    points = table[7]["lightcurve"]
+    seen = [(i, j) for i in (0, 1, 3) for j in range(2) if np.isfinite(survey.epochs[i]["flux"][7, j])]
+    values = [[p["flux"] for p in points]] if isinstance(points, list) else [points["flux"]]
+    assert sorted(values[0]) == sorted(float(survey.epochs[i]["flux"][7, j]) for i, j in seen)

@@ -43,10 +43,9 @@ class Wire:
 
     def read(self, path: str, part: Any = None, *, with_etag: bool = False) -> Reading | None:
         """Return a value, a span of it or its last bytes ({"suffix": n}), and, which takes time, its ETag if asked."""
-        options = {} if part is None else {"options": {"range": part}}
 
         def read() -> tuple[memoryview, str | None, int]:
-            result = self._client.get(path, **options)
+            result = self._client.get(path, **({} if part is None else {"options": {"range": part}}))
             # Nothing can be asked of a result whose bytes were taken.
             etag, (start, end) = result.meta["e_tag"] if with_etag else None, result.range
             return memoryview(result.bytes()), etag, end - start

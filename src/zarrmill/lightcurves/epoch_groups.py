@@ -107,9 +107,15 @@ def settle_addressing(keys: KeySpace, *, by_index: bool) -> bool:
     return by_index
 
 
+def addressing(keys: KeySpace) -> bool | None:
+    """Return whether epochs are addressed by index, None while there is none."""
+    word = keys.get(ADDRESSING)
+    return None if word is None else bytes(word) == b"index"
+
+
 def is_by_index(keys: KeySpace) -> bool:
     """Return whether epochs are addressed by index; True while there is none."""
-    return bytes(keys.get(ADDRESSING) or b"index") == b"index"
+    return addressing(keys) is not False
 
 
 def load_epoch(keys: KeySpace, name: str) -> EpochGroup | None:

@@ -2,53 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zarrmill.execute.executors import place
 from zarrmill.execute.workshop import WORKSHOP
-from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
-from zarrmill.lightcurves.catalogue import ObjectTable
 from zarrmill.lightcurves.creation import check_sizes, new_store, plan_store, publish_store, write_store
-from zarrmill.lightcurves.curves import build_curve, build_curves, build_range
+from zarrmill.lightcurves.epochs import IngestOptions
 from zarrmill.lightcurves.growth import add_objects
 from zarrmill.lightcurves.ingest import EpochReport, IngestRequest, populate
-from zarrmill.lightcurves.inspection import StoreCheck, StoreInfo, check, describe
-from zarrmill.lightcurves.light_curve import LightCurve
-from zarrmill.lightcurves.light_curves import LightCurves
 from zarrmill.lightcurves.opening import Location, open_keys
 from zarrmill.lightcurves.optimized_copy import copy_by_object
-from zarrmill.lightcurves.options import CreateOptions, MeasurementsRequest, ObjectKey
-from zarrmill.lightcurves.photometry import Measurement
+from zarrmill.lightcurves.options import CreateOptions, MeasurementsRequest
 from zarrmill.lightcurves.prune import PruneReport, prune
+from zarrmill.lightcurves.readable import ReadableCurves
 from zarrmill.lightcurves.relayout import RelayoutReport, relayout
-from zarrmill.lightcurves.schema import Schema, read_schema
-from zarrmill.lightcurves.snapshot import Snapshot
-from zarrmill.lightcurves.view import View
+from zarrmill.lightcurves.schema import read_schema
+from zarrmill.lightcurves.table_ingest import TableReport, TableRequest, ingest_table
 from zarrmill.progress import Progress, silent
 from zarrmill.progress.choose import auto_progress
 
 
-class LightcurveStorage:
+class LightcurveStorage(ReadableCurves):
     """A survey, written epoch by epoch and read object by object, in plain Zarr. It pickles, and threads may share it.
 
-    >>> import tempfile
+    >>> import numpy as np, tempfile
     >>> storage = LightcurveStorage.create(f"{tempfile.mkdtemp()}/survey", n_objects=3, max_epochs=2)
     >>> report = storage.populate_epoch(0, {"flux": np.array([1.0, 2.0, 3.0]), "flux_err": np.full(3, 0.1)})
     >>> storage.get_lightcurve(object_id=1)["flux"].tolist(), storage.relayout().epochs
     ([[2.0]], 1)
     """
-
-    def __init__(self, keys: KeySpace, schema: Schema) -> None:
-        self._view = View(keys, schema)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return LightcurveStorage, (self._view.keys, self._view.schema)
 
     @classmethod
     def create(
@@ -122,13 +107,16 @@ class LightcurveStorage:
 
     populate_epoch_v2 = populate_epoch
 
-    def get_lightcurve(self, object_id: ObjectKey, *, arrays: Sequence[str] | None = None) -> LightCurve:
-        """Return the light curve of one object, all arrays or some. Raises UnknownNameError, a KeyError."""
-        return build_curve(self._view, object_id, arrays)
+    def ingest(
+        self, source: Any, *, options: IngestOptions | None = None, request: TableRequest | None = None
+    ) -> TableReport:
+        """Add the epochs of a table: a file that astropy or pyarrow reads, a Table, a DataFrame or a mapping.
 
-    def get_lightcurves(self, object_ids: Any, *, arrays: Sequence[str] | None = None) -> LightCurves:
-        """Return the light curves of many objects, in the order asked for."""
-        return build_curves(self._view, object_ids, arrays)
+        ``options`` say which column is what and how rows find their objects, by key or by position; ``request`` says
+        which epoch it is where no column does, and what becomes of rows of unknown objects. The report has the fate of
+        every row.
+        """
+        return ingest_table(self._view, source, options or IngestOptions(), request or TableRequest())
 
     def add_objects(self, catalogue: Any) -> int:
         """Add objects, as a catalogue or, where they are counted, as a number; return how many."""
@@ -169,43 +157,3 @@ class LightcurveStorage:
     def prune(self, *, verify: bool = True) -> PruneReport:
         """Remove the epochs' own copies where they are folded, proving that first unless ``verify`` is False."""
         return prune(self._view, verify=verify)
-
-    def info(self) -> StoreInfo:
-        """Return what the store holds."""
-        return describe(self._view)
-
-    def verify(self) -> StoreCheck:
-        """Read everything and return what is wrong."""
-        return check(self._view)
-
-    @property
-    def objects(self) -> ObjectTable:
-        """The objects, column by column."""
-        return self._view.objects()
-
-    @property
-    def measurements(self) -> tuple[Measurement, ...]:
-        """What is measured at each epoch."""
-        return self._view.schema.measurements
-
-    @property
-    def n_objects(self) -> int:
-        """Number of objects."""
-        return self._view.snapshot().record.n_objects
-
-    def indices_of(self, object_ids: Any) -> NDArray[np.int64]:
-        """Return the positions of objects. Raises UnknownNameError."""
-        return self._view.index().find_all(object_ids)
-
-    def parts(self) -> list[range]:
-        """Return ranges of objects that are best read together: those of one shard each."""
-        size = self._view.schema.sizes.shard_objects
-        return [range(i, min(i + size, self.n_objects)) for i in range(0, self.n_objects, size)]
-
-    def read_range(self, start: int, stop: int, *, arrays: Sequence[str] | None = None) -> LightCurves:
-        """Return the light curves of objects that follow each other, reading whole shards."""
-        return build_range(self._view, start, stop, arrays)
-
-    def refresh(self) -> Snapshot:
-        """Look now for what other processes have added, which otherwise takes up to a second (10 s elsewhere)."""
-        return self._view.refresh()

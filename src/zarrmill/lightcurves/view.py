@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zarrmill.errors import NotFoundError, SourceFormatError
+from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.lightcurves.catalogue import DEC, RA, ObjectTable
@@ -19,6 +20,7 @@ from zarrmill.lightcurves.epoch_table import load_table
 from zarrmill.lightcurves.key_index import FindObjects, RangeKeys, SortedKeys
 from zarrmill.lightcurves.record import Record
 from zarrmill.lightcurves.schema import Field, Schema
+from zarrmill.lightcurves.sky import PositionIndex
 from zarrmill.lightcurves.snapshot import Snapshot, folded_name, take_snapshot
 
 Folded = tuple[int, str]
@@ -42,6 +44,9 @@ class View:
         self._index: tuple[int, FindObjects] | None = None
         self._folded: tuple[int, dict[str, Folded]] | None = None
         self._objects: ObjectTable | None = None
+        self._places: tuple[ObjectTable, PositionIndex] | None = None
+        self.target: tuple[ObjectTable, Any] | None = None
+        """What rows of tables are matched with, for the objects that it was made of."""
 
     def snapshot(self) -> Snapshot:
         """Return what can be read, taken anew where it is old."""
@@ -74,6 +79,15 @@ class View:
         if self._objects is None or self._objects.n_objects != count:
             self._objects = ObjectTable(self.keys, count=count)
         return self._objects
+
+    def places(self) -> PositionIndex:
+        """Return what finds objects by position. Raises InvalidInputError where the store has no positions."""
+        objects = self.objects()
+        if RA not in objects:
+            raise InvalidInputError(f"{self.keys.location} has no positions. Create it with ra and dec.")
+        if self._places is None or self._places[0] is not objects:
+            self._places = objects, PositionIndex.build(objects[RA], objects[DEC])
+        return self._places[1]
 
     def place_of(self, position: int) -> tuple[float, float]:
         """Return where one object is on the sky, in degrees; NaN where the store does not know."""
