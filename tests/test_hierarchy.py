@@ -14,9 +14,10 @@ import pytest
 import zarr
 from zarr.storage import LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
 
+from tests.servers.client import Proxy
 from zarrmill.errors import InvalidInputError, SourceFormatError
 from zarrmill.hierarchy import Hierarchy, read_hierarchy
-from zarrmill.store import OpenedStore, open_store
+from zarrmill.store import OpenedStore, open_keys, open_store
 
 PATHS = ["", "night", "night/deep", "night/deep/mask", "night/flux", "night-2", "time"]
 
@@ -190,6 +191,38 @@ def test_stores_that_cannot_list_are_refused() -> None:
 
     with pytest.raises(InvalidInputError, match="cannot list its keys"):
         read_hierarchy(open_store(Unlisted(store)))
+
+
+@pytest.fixture
+def url(s3_bucket: str, storage_options: dict[str, Any]) -> str:
+    """A tree of groups and arrays in a bucket, of both versions."""
+    keys = open_keys(f"{s3_bucket}/tree", storage_options=storage_options)
+    keys.put("note", b"")
+    store = open_store(f"{s3_bucket}/tree", read_only=False, storage_options=storage_options).store
+    root = zarr.create_group(store)
+    for name in ("a", "b/c", "b/d/e"):
+        root.create_array(name, shape=(4,), chunks=(1,), dtype="i4")[:] = 1
+    zarr.create_group(store, path="old", zarr_format=2).create_array("x", shape=(2,), dtype="i4")
+    return f"{s3_bucket}/tree"
+
+
+def test_buckets_are_read_by_few_requests(url: str, proxy: Proxy) -> None:
+    """Of each node the metadata are read, of each group the names; chunks are neither read nor listed."""
+    hierarchy = read_hierarchy(open_store(url, storage_options=proxy.storage_options))
+    counts = proxy.get_counts()
+
+    assert list(hierarchy.nodes) == ["", "a", "b", "b/c", "b/d", "b/d/e", "old", "old/x"]
+    assert list(hierarchy.arrays) == ["a", "b/c", "b/d/e", "old/x"]
+    # One listing to see whether anything is there, and one for each of four groups.
+    assert counts["LIST"] == 5
+    # One for each node, and three more for each of v2, which has two files of three.
+    assert counts["GET"] == 8 + 2 * 3
+    assert {request.key.rpartition("/")[2] for request in proxy.get_requests() if request.kind == "GET"} == {
+        "zarr.json",
+        ".zarray",
+        ".zgroup",
+        ".zattrs",
+    }
 
 
 ARRAY = {"zarr_format": 3, "node_type": "array", "shape": [2]}

@@ -17,7 +17,6 @@ from zarr.storage import LocalStore, MemoryStore, ObjectStore, StorePath, Wrappe
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
 from zarrmill.keyspace import Requests
 from zarrmill.keyspace.object_store import ObjectKeys
-from zarrmill.prefix_store import PrefixStore
 from zarrmill.store import Location, OpenedStore, local_path, open_keys, open_store
 
 
@@ -89,29 +88,6 @@ def test_other_stores_are_opened_at_a_path(path: str) -> None:
     node = zarr.open(opened.store, mode="r")
     assert node.shape == (2,) if path == "x/y" else "y" in str(list(node.members(max_depth=None)))
     assert sorted(found.key for found in opened.keys.list()) == sorted(below)
-
-
-def test_a_part_of_a_store_is_written_and_emptied() -> None:
-    """Keys that are written to or deleted from a part of a store are those below its path."""
-    memory = MemoryStore()
-    opened = open_store(StorePath(memory, "deep/down"), read_only=False)
-    array = zarr.create_array(opened.store, shape=(4,), chunks=(2,), dtype="i4")
-    array[:] = [1, 2, 3, 4]
-
-    np.testing.assert_array_equal(zarr.open_array(memory, path="deep/down")[:], [1, 2, 3, 4])
-    assert sync(opened.store.exists("c/1"))
-    sync(opened.store.delete("c/1"))
-    assert "deep/down/c/1" not in memory._store_dict
-    sync(opened.store.clear())
-    assert not memory._store_dict
-
-
-def test_parts_of_stores_are_told_apart() -> None:
-    """Two views of the same part are equal, of other parts not."""
-    memory = MemoryStore()
-
-    assert PrefixStore(memory, prefix="a") == PrefixStore(memory, prefix="a/")
-    assert PrefixStore(memory, prefix="a") != PrefixStore(memory, prefix="b")
 
 
 def test_what_wraps_a_directory_is_not_passed_by() -> None:

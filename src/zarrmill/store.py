@@ -19,6 +19,7 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.clients import open_link, wrap_client
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.keyspace.object_store import ObjectKeys
+from zarrmill.keyspace.reach import check_reachable
 from zarrmill.keyspace.urls import parse_url, scheme_of
 from zarrmill.keyspace.zarr_keys import ZarrKeys
 from zarrmill.prefix_store import PrefixStore
@@ -82,6 +83,8 @@ def open_store(
     keys = _url_keys(text, storage_options)
     if keys.read_only and not read_only:
         raise InvalidInputError(f"{text} can only be read. Give another target.")
+    if keys.link.endpoint and "proxy_url" not in (storage_options or {}):
+        check_reachable(keys.link.endpoint, keys.location)
     check_something_there(keys)
     return _opened(keys, read_only=read_only)
 

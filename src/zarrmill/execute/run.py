@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from zarrmill.errors import BlockFailedError, VerifyError, ZarrmillError
+from zarrmill.errors import BlockFailedError, StoreUnavailableError, VerifyError, ZarrmillError
 from zarrmill.execute.executors import Placement
 from zarrmill.plan.model import Advance, Block, BlockResult, Operation, Plan, Stage
 from zarrmill.progress import BlockAdvanced, BlockFinished, BlockRetried, Progress, StageStarted, silent
@@ -183,7 +183,7 @@ def _ignore(weight: int, /) -> None:
 
 def may_pass(error: BaseException) -> bool:
     """Tell whether a failure may be gone at the next attempt: faults of machines may, wrong data and full disks not."""
-    if isinstance(error, VerifyError | BrokenProcessPool):
+    if isinstance(error, VerifyError | StoreUnavailableError | BrokenProcessPool):
         return True
     if isinstance(error, ZarrmillError):
         return False

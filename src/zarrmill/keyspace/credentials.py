@@ -83,6 +83,9 @@ def complete_s3(options: Options, environment: Mapping[str, str] | None = None) 
         endpoint = profile.endpoint or None
     endpoint = endpoint or next((env[name] for name in _ENDPOINTS if env.get(name)), None) or profile.endpoint
     client = dict(options.client)
+    if not endpoint.lower().startswith("http://") and "AWS_UNSIGNED_PAYLOAD" not in env:
+        # TLS protects what is sent; a signature over it would take six times the CPU of sending it.
+        config.setdefault("unsigned_payload", "true")
     if endpoint:
         # The second name wins over the environment variable of the same name, the first does not.
         config["endpoint"] = config["aws_endpoint_url_s3"] = check_endpoint(endpoint, client)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from zarrmill.errors import SourceFormatError
+from zarrmill.errors import StoreUnavailableError
 
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?', re.ASCII | re.IGNORECASE)
 """An ETag that may be an MD5; those of multipart uploads have a dash, those of Azure and Google look otherwise."""
@@ -39,7 +39,7 @@ class EtagCheck:
     def settle(self, first: Reading, read: Callable[[], Reading | None], where: str) -> memoryview | None:
         """Return the right value after a first reading that did not pass; ``read`` reads it again.
 
-        Raises SourceFormatError when three readings bring three different values.
+        Raises StoreUnavailableError when three readings bring three different values.
         """
         seen = [first[0]]
         for _ in range(2):
@@ -54,7 +54,7 @@ class EtagCheck:
                 return data
             seen.append(data)
         lengths = ", ".join(str(len(data)) for data in seen)
-        raise SourceFormatError(
+        raise StoreUnavailableError(
             f"{where}: three readings brought three different values ({lengths} bytes), none of them with the MD5 of "
             f"its ETag. Something damages them on the way: see to the network, or use an https endpoint."
         )

@@ -15,7 +15,7 @@ from zarrmill.errors import (
 )
 
 _STATUS = re.compile(r"status code: (\d{3}[^:]*)")
-_CODE = re.compile(r"<Code>(\w+)</Code>")
+_CODE = re.compile(r'(?:<Code>|\bcode: "?)([A-Z]\w+)')
 _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 _RETRIES = re.compile(r"after (\d+) retries")
 _SYSTEM = re.compile(r'(?:message|error): "([^"]+)"')
@@ -74,7 +74,8 @@ class Fault:
         message = _first(_MESSAGE, self.text).strip().rstrip(".")
         named = ": ".join(part for part in (self.code, message) if part)
         retries = _first(_RETRIES, self.line)
-        return f"{self.status}{f' ({named})' if named else ''}{f' after {retries} retries' if retries else ''}"
+        answer = f"{self.status} ({named})" if self.status and named else self.status or named
+        return f"{answer} after {retries} retries" if retries else answer
 
     @property
     def trouble(self) -> str:
@@ -127,7 +128,8 @@ def is_beyond_end(error: Exception) -> bool:
 
 def ignores_ranges(error: Exception) -> bool:
     """Tell whether a read failed because the whole value came where a part was asked for."""
-    return "NotPartial" in str(error)
+    text = str(error)
+    return "NotPartial" in text or "RangeNotSupported" in text
 
 
 def names_bucket(error: Exception) -> bool:

@@ -27,6 +27,10 @@ class Link:
     """Whether the service can read the end of a value without knowing its length."""
     keys_per_delete: int = 1
     """Keys that one request removes."""
+    keeps_buffers: bool = False
+    """Whether what is written stays in the memory that it came in, which its owner may use again."""
+    endpoint: str = ""
+    """URL of the server where it is not one of the service's own."""
     etags: EtagCheck = field(default_factory=EtagCheck, compare=False)
     """Checks what is read whole against the service's checksum."""
     again: tuple[Callable[..., Link], tuple[Any, ...]] | None = field(default=None, compare=False)

@@ -44,13 +44,10 @@ class LocalKeys:
 
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
-        self.counts.add("gets")
-        try:
-            with open(self._file(key), "rb", buffering=0) as file:
-                data = file.readall()
-        except _MISSING:
-            return None
-        self.counts.add("gets", 0, read=len(data))
+        data = None
+        with contextlib.suppress(*_MISSING), open(self._file(key), "rb", buffering=0) as file:
+            data = file.readall()
+        self.counts.add("gets", read=len(data or b""))
         return data
 
     def get_range(self, key: str, start: int, nbytes: int) -> Buffer | None:
@@ -72,9 +69,8 @@ class LocalKeys:
         return parts
 
     def _parts(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[Buffer] | None:
-        self.counts.add("gets")
         parts = _read_parts(self._file(key), ranges)
-        self.counts.add("gets", 0, read=sum(map(len, parts or ())))
+        self.counts.add("gets", read=sum(map(len, parts or ())))
         return parts
 
     def get_tagged(self, key: str, ranges: Sequence[tuple[int, int]]) -> tuple[list[Buffer], str | None] | None:
@@ -91,12 +87,13 @@ class LocalKeys:
             return None
         return None if stat.S_ISDIR(found.st_mode) else KeyInfo(key, found.st_size, None, found.st_mtime_ns)
 
-    def put(self, key: str, data: Buffer) -> None:
+    def put(self, key: str, data: Buffer) -> str | None:
         """Write a value to a temporary file beside, and rename that."""
         path = self._file(key)
         self.counts.add("puts", written=memoryview(data).nbytes)
         with _written(path, data) as temporary:
             os.replace(temporary, path)
+        return None
 
     def create(self, key: str, data: Buffer) -> bool:
         """Write a value unless the key is there; return whether it was not."""

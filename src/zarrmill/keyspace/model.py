@@ -171,8 +171,11 @@ class KeySpace(Protocol):
     def head(self, key: str) -> KeyInfo | None:
         """Return what the store tells of a key, None where it is missing."""
 
-    def put(self, key: str, data: Buffer) -> None:
-        """Write a value in one piece: nobody ever sees a part of it. What was there is replaced."""
+    def put(self, key: str, data: Buffer) -> str | None:
+        """Write a value in one piece: nobody ever sees a part of it. What was there is replaced.
+
+        Return the ETag that the store gave it, None where it gives none.
+        """
 
     def create(self, key: str, data: Buffer) -> bool:
         """Write a value unless the key is there; return whether the value there is this one.

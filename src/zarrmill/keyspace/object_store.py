@@ -14,6 +14,7 @@ from zarrmill.keyspace.faults import is_unsure
 from zarrmill.keyspace.link import Link
 from zarrmill.keyspace.model import Buffer, KeyInfo, Names, RequestCounts, flat, join
 from zarrmill.keyspace.ranges import coalesce
+from zarrmill.keyspace.reader import Reader
 from zarrmill.keyspace.wire import PAGE_KEYS, Wire
 
 CREATE_ATTEMPTS = 5
@@ -32,6 +33,7 @@ class ObjectKeys:
         self._checked = checked
         self.counts = counts or RequestCounts()
         self._wire = Wire(link, self.counts)
+        self._reader = Reader(self._wire)
         self.location = join(link.location, prefix)
         self.read_only = link.writer is None
         self.can_list = link.can_list
@@ -51,22 +53,23 @@ class ObjectKeys:
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
         path, etags = join(self.prefix, key), self.link.etags
-        read = partial(self._wire.read, path, with_etag=self._checked and etags.active)
-        reading = read()
+        reading = self._reader.read(path, with_etag=self._checked and etags.active)
         if reading is None:
             return None
-        return reading[0] if etags.passes(reading) else etags.settle(reading, read, self._wire.where(path))
+        if etags.passes(reading):
+            return reading[0]
+        return etags.settle(reading, partial(self._reader.read, path, with_etag=True), self._wire.where(path))
 
     def get_range(self, key: str, start: int, nbytes: int) -> Buffer | None:
         """Return a part of a value, shorter where the value ends, None where the key is missing."""
         if not nbytes:
             return None if self.head(key) is None else b""
-        return self._wire.read_part(join(self.prefix, key), start, nbytes)
+        return self._reader.read_part(join(self.prefix, key), start, nbytes)
 
     def get_suffix(self, key: str, nbytes: int) -> Buffer | None:
         """Return the last bytes of a value, all of a shorter one, None where the key is missing."""
         if nbytes and self.link.has_suffix_reads:
-            reading = self._wire.read(join(self.prefix, key), {"suffix": nbytes})
+            reading = self._reader.read(join(self.prefix, key), suffix=nbytes)
             return reading and reading[0]
         found = self.head(key)
         if found is None:
@@ -79,7 +82,7 @@ class ObjectKeys:
         wanted = [(start, nbytes) for start, nbytes in ranges if nbytes]
         spans, places = coalesce(wanted)
         path = join(self.prefix, key)
-        parts = self._wire.read_spans(path, spans)
+        parts = self._reader.read_spans(path, spans)
         if parts is None:
             raise NotFoundError(f"{self._wire.where(path)} is missing")
         found: list[Buffer] = [b""] * len(ranges)
@@ -96,7 +99,7 @@ class ObjectKeys:
         spans, places = coalesce(ranges)
         found: list[Reading] = []
         for span in spans:
-            reading = self._wire.read(path, span, with_etag=True)
+            reading = self._reader.read(path, span=span, with_etag=True)
             if reading is None:
                 return None
             found.append(reading)
@@ -110,11 +113,12 @@ class ObjectKeys:
     def _tagged_end(self, key: str, nbytes: int) -> tuple[list[Buffer], str | None] | None:
         path = join(self.prefix, key)
         if self.link.has_suffix_reads:
-            reading = self._wire.read(path, {"suffix": nbytes}, with_etag=True)
+            reading = self._reader.read(path, suffix=nbytes, with_etag=True)
         else:
             info = self.head(key)
             length = 0 if info is None else info.nbytes or 0
-            reading = self._wire.read(path, (max(0, length - nbytes), length), with_etag=True) if length else None
+            span = (max(0, length - nbytes), length)
+            reading = self._reader.read(path, span=span, with_etag=True) if length else None
         return None if reading is None else ([reading[0]], reading[1])
 
     def head(self, key: str) -> KeyInfo | None:
@@ -122,9 +126,9 @@ class ObjectKeys:
         found = self._wire.head(join(self.prefix, key))
         return None if found is None else _info(found, key)
 
-    def put(self, key: str, data: Buffer) -> None:
+    def put(self, key: str, data: Buffer) -> str | None:
         """Write a value with one request."""
-        self._wire.write(join(self.prefix, key), data, mode="overwrite")
+        return self._wire.write(join(self.prefix, key), data, mode="overwrite")
 
     def create(self, key: str, data: Buffer) -> bool:
         """Write a value unless the key is there; return whether the value there is this one."""
@@ -136,7 +140,10 @@ class ObjectKeys:
                 # The answer to our own write may have been lost, by us, or by the client that then asked again.
                 if not is_unsure(error.__cause__):
                     raise
-                there = self.get(key)
+                try:
+                    there = self.get(key)
+                except ZarrmillError:
+                    raise error from error.__cause__
                 if there is not None:
                     return memoryview(there) == flat(data)
                 if attempt == CREATE_ATTEMPTS:

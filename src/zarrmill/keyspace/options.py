@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -163,6 +163,23 @@ def sort_options(service: str, given: Mapping[str, Any] | None) -> Options:
         values.get("profile"),
         is_true(values.get("verify_etag", True)),
     )
+
+
+def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
+    """Return options that were written as on the command line.
+
+    >>> parse_pairs(["region=auto", "endpoint=https://host/?a=b"])
+    {'region': 'auto', 'endpoint': 'https://host/?a=b'}
+    """
+    found = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name.strip():
+            raise InvalidInputError(
+                f"storage option {pair!r} has no value. Write name=value, such as region=eu-west-1."
+            )
+        found[name.strip()] = value
+    return found
 
 
 def flatten(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,11 +86,12 @@ class ZarrKeys:
         except FileNotFoundError:
             return None
 
-    def put(self, key: str, data: Buffer) -> None:
+    def put(self, key: str, data: Buffer) -> str | None:
         """Write a value; whether it is whole at every moment is the store's affair."""
         self._check_writable()
         self.counts.add("puts", written=memoryview(data).nbytes)
         sync(self._store.set(join(self._prefix, key), _buffer(data)))
+        return None
 
     def create(self, key: str, data: Buffer) -> bool:
         """Write a value unless the key is there; return whether the value there is this one.
