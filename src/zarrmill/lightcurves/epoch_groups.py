@@ -141,7 +141,7 @@ def describe_epoch(values: EpochValues, name: str, index: int | None) -> EpochGr
 
 def write_arrays(keys: KeySpace, schema: Schema, epoch: EpochGroup, values: EpochValues) -> None:
     """Write the arrays of an epoch, which nobody sees before ``commit_epoch`` or ``replace_epoch``."""
-    puts: list[partial[None]] = []
+    puts: list[partial[str | None]] = []
     for field in schema.fields:
         layout = schema.epoch_layout(field, rows=epoch.rows)
         document = encode(field_document(field, layout))
