@@ -169,7 +169,7 @@ def test_requests_under_way_take_memory(tmp_path):
     copy_store(LocalStore(tmp_path / "a"), "memory://differences/a")
     opened = [open_store(location) for location in (values, "memory://differences/a")]
     local, remote = (stored_arrays(found, read_hierarchy(found))[""] for found in opened)
-    limit = 64 * 2**20
+    limit = 48 * 2**20
     assert share_memory(local, local, max_mem=limit, threads=1).box > 0
     with pytest.raises(MemoryLimitError, match="Raise max_mem to") as caught:
         share_memory(local, remote, max_mem=limit, threads=1)

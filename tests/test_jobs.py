@@ -40,7 +40,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of one shard, so that a small array has many."""
     monkeypatch.setattr(arrays, "SMALL", 1)
-    monkeypatch.setattr(arrays, "RATES", Rates(tile=0.0))
+    monkeypatch.setattr(arrays, "RATES", Rates(tile=0.0, request=0.0))
 
 
 def values_at(target: str) -> np.ndarray:
@@ -62,7 +62,7 @@ def test_slices_of_a_stage_add_up(source: Path, target: str, tmp_path: Path) -> 
     assert zarrmill.check_draft(target).digest == zarrmill.digest(source)
     with pytest.raises(Exception, match=r"nothing at|not a Zarr"):
         zarrmill.digest(target)
-    published = zarrmill.publish(target)
+    published = zarrmill.publish_draft(target)
 
     assert published.digest == zarrmill.digest(source) == zarrmill.digest(target)
     assert published.keys_written == 12
@@ -78,11 +78,11 @@ def test_nothing_is_published_before_all_is_done(source: Path, target: str) -> N
     """A draft with blocks left is refused with how many and which, and stays a draft."""
     plan = zarrmill.plan_rechunk(source, target, **LAYOUT)
     zarrmill.run_blocks(plan, stage=1, blocks=slice(1, 12))
-    for finish in (zarrmill.publish, zarrmill.check_draft):
+    for finish in (zarrmill.publish_draft, zarrmill.check_draft):
         with pytest.raises(zarrmill.ResumeError, match=r"stage 1 of 1 .* 1 of 12 blocks are left \(/:0:0:0\)"):
             finish(target)
     zarrmill.run_blocks(plan, stage=1)
-    zarrmill.publish(target)
+    zarrmill.publish_draft(target)
     np.testing.assert_array_equal(values_at(target), VALUES)
 
 
@@ -101,7 +101,7 @@ def test_a_stage_waits_for_the_one_before(tmp_path: Path, target: str, monkeypat
         zarrmill.run_blocks(plan, stage=2)
     for stage in range(1, len(plan.stages) + 1):
         zarrmill.run_blocks(plan, stage=stage)
-    assert zarrmill.publish(target).digest == zarrmill.digest(tmp_path / "s")
+    assert zarrmill.publish_draft(target).digest == zarrmill.digest(tmp_path / "s")
     np.testing.assert_array_equal(values_at(target), values)
 
 
@@ -140,7 +140,7 @@ def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_draft_that_is_not_there_is_not_published(tmp_path: Path) -> None:
     """There is nothing to publish where no block has run."""
     with pytest.raises(zarrmill.NotFoundError, match="no draft"):
-        zarrmill.publish(tmp_path / "t")
+        zarrmill.publish_draft(tmp_path / "t")
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_processes_at_the_same_time(source: Path, tmp_path: Path) -> None:
     made = (
         "from zarrmill.plan import arrays\n"
         "from zarrmill.plan.cost import Rates\n"
-        "arrays.SMALL, arrays.RATES = 1, Rates(tile=0.0)\n"
+        "arrays.SMALL, arrays.RATES = 1, Rates(tile=0.0, request=0.0)\n"
         "from zarrmill.cli import main\n"
         "main()\n"
     )

@@ -12,11 +12,12 @@ import pytest
 
 from zarrmill.draft import Claim
 from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError, PublishError
+from zarrmill.execute.intermediates import DiskIntermediates
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.plan.model import BlockResult
 from zarrmill.store import OpenedStore, open_keys, open_store
 from zarrmill.store_draft import CLAIM
-from zarrmill.target import DiskTarget, StoreTarget, check_space, is_stored, open_target, put_checked
+from zarrmill.target import DiskTarget, StoreTarget, is_stored, open_target, put_checked
 
 CLAIMED = Claim({"chunks": [1]}, {"location": "a"})
 
@@ -109,11 +110,11 @@ def test_names_that_begin_alike_are_apart(tmp_path: Path, source: OpenedStore) -
 def test_scratch_of_a_store_is_its_own(url: str, source: OpenedStore, tmp_path: Path) -> None:
     """Targets of the same name in other places have other folders, the same target always the same one."""
     first, again, other = open_at(url, source), open_at(url, source), open_at(url.replace("survey", "s"), source)
-    assert first.scratch_folder(tmp_path) == again.scratch_folder(tmp_path)
-    assert first.scratch_folder(tmp_path) != other.scratch_folder(tmp_path)
-    assert first.scratch_folder(tmp_path).parent == tmp_path
+    assert first.choose_scratch(tmp_path, spread=False).folder == again.choose_scratch(tmp_path, spread=False).folder
+    assert first.choose_scratch(tmp_path, spread=False).folder != other.choose_scratch(tmp_path, spread=False).folder
+    assert first.choose_scratch(tmp_path, spread=False).folder.parent == tmp_path
     with pytest.raises(NotFoundError, match="mkdir"):
-        first.scratch_folder(tmp_path / "no")
+        first.choose_scratch(tmp_path / "no", spread=False)
 
 
 def test_scratch_elsewhere_is_removed(url: str, source: OpenedStore, tmp_path: Path) -> None:
@@ -122,10 +123,10 @@ def test_scratch_elsewhere_is_removed(url: str, source: OpenedStore, tmp_path: P
     target.claim(CLAIMED, resume=True)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    folders = [target.scratch_folder(tmp_path / name) for name in ("a", "b")]
+    folders = [target.choose_scratch(tmp_path / name, spread=False).folder for name in ("a", "b")]
     for folder in folders:
         folder.mkdir()
-        target.use_scratch(folder)
+        target.use_scratch(DiskIntermediates(folder))
     assert [folder.exists() for folder in folders] == [False, True]
     assert open_at(url, source).claim(CLAIMED, resume=False)[0] is False
     assert not folders[1].exists()
@@ -137,7 +138,7 @@ def test_only_own_folders_are_removed(url: str, source: OpenedStore, tmp_path: P
     target.claim(CLAIMED, resume=True)
     (tmp_path / "precious").mkdir()
     open_keys(url).put(".zarrmill/scratch.json", json.dumps([str(tmp_path / "precious")]).encode())
-    target.use_scratch(tmp_path / "other")
+    target.use_scratch(DiskIntermediates(tmp_path / "other"))
     assert (tmp_path / "precious").exists()
 
 
@@ -145,11 +146,11 @@ def test_space_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A disk that is too small is told with both numbers; what is there already counts."""
     usage = type(__import__("shutil").disk_usage(tmp_path))
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 0, 10**6))
-    check_space(tmp_path / "not" / "yet", 10**6, max_mem=2**30)
+    DiskIntermediates(tmp_path / "not" / "yet").check_space(10**6, max_mem=2**30)
     with pytest.raises(InvalidInputError, match=r"needs .* free.*--scratch"):
-        check_space(tmp_path / "not" / "yet", 3 * 10**6, max_mem=2**30)
+        DiskIntermediates(tmp_path / "not" / "yet").check_space(3 * 10**6, max_mem=2**30)
     (tmp_path / "tile").write_bytes(bytes(2 * 10**6))
-    check_space(tmp_path, 3 * 10**6, max_mem=2**30)
+    DiskIntermediates(tmp_path).check_space(3 * 10**6, max_mem=2**30)
 
 
 # --- publishing -------------------------------------------------------------------------------------------------------
@@ -173,8 +174,8 @@ def test_both_publish_the_same(place: str, tmp_path: Path, url: str, source: Ope
     target.open_data().keys.put("flux/c/0", b"123")
     assert dict(target.listing("flux")) == {"c/0": 3}
     assert [target.sizes("flux")(key) for key in ("c/0", "c/1")] == [3, None]
-    assert target.publish(DOCUMENTS, sync=False, scratch=tmp_path / "scratch") == ()
-    target.release()
+    assert target.publish(DOCUMENTS, sync=False, scratch=DiskIntermediates(tmp_path / "scratch")) == ()
+    target.close()
     assert names(where) == ["flux/c/0", "flux/zarr.json", "more/flag/zarr.json", "more/zarr.json", "zarr.json"]
     assert os.listdir(tmp_path) == (["source.zarr", "t.zarr"] if place == "disk" else ["source.zarr"])
 
@@ -187,7 +188,7 @@ def test_journal_is_written_for_the_next_run_alone(ready: Any, url: str, tmp_pat
     assert "a" in ready.open_journal(sync=False)
     journal = ready.open_journal(sync=False)
     journal.add(BlockResult("b", {}, {}))
-    ready.publish(DOCUMENTS, sync=False, scratch=tmp_path / "scratch")
+    ready.publish(DOCUMENTS, sync=False, scratch=DiskIntermediates(tmp_path / "scratch"))
     journal.close()
     assert not [name for name in names(url) if "zarrmill" in name]
 
@@ -196,7 +197,7 @@ def test_root_of_another_is_not_replaced(ready: Any, url: str, tmp_path: Path) -
     """A root that came to be meanwhile stays, the error says what that means, and the draft stays too."""
     open_keys(url).put("zarr.json", document(title="other"))
     with pytest.raises(AlreadyExistsError, match="mixture"):
-        ready.publish(DOCUMENTS, sync=False, scratch=tmp_path / "scratch")
+        ready.publish(DOCUMENTS, sync=False, scratch=DiskIntermediates(tmp_path / "scratch"))
     assert bytes(open_keys(url).get("zarr.json") or b"") == document(title="other")
     assert CLAIM in names(url)
 
@@ -219,7 +220,7 @@ def listed_in(url: str) -> dict[str, Any]:
 def test_group_above_lists_the_target(ready: Any, url: str, tmp_path: Path) -> None:
     """A member is listed with all that is below it, in the place of what was."""
     parent = group_of(url)
-    ready.publish(DOCUMENTS, sync=False, scratch=tmp_path / "scratch")
+    ready.publish(DOCUMENTS, sync=False, scratch=DiskIntermediates(tmp_path / "scratch"))
     below = {f"target.zarr/{path}".rstrip("/") for path in DOCUMENTS}
     assert set(listed_in(parent)) == {"old", *below}
     assert listed_in(parent)["target.zarr"]["attributes"]["title"] == "new"

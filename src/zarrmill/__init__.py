@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from zarrmill.discard import DiscardReport, discard
     from zarrmill.estimate import estimate
     from zarrmill.info import ArrayInfo, DraftInfo, InfoReport, info
-    from zarrmill.jobs import check_draft, publish, read_plan, run_blocks, write_plan
+    from zarrmill.jobs import check_draft, publish_draft, read_plan, run_blocks, write_plan
     from zarrmill.plan.rechunk import RechunkPlan
     from zarrmill.plan.summary import PlanReport
     from zarrmill.rechunk import plan_rechunk, rechunk
     from zarrmill.report import RechunkReport
+    from zarrmill.shared_work import BlocksReport
     from zarrmill.store import open_store
     from zarrmill.verify import Problem, VerifyReport, verify
-    from zarrmill.work import BlocksReport
 
 __version__ = "0.1.0"
 
@@ -73,7 +73,7 @@ __all__ = [
     "info",
     "open_store",
     "plan_rechunk",
-    "publish",
+    "publish_draft",
     "read_plan",
     "rechunk",
     "run_blocks",
@@ -83,7 +83,7 @@ __all__ = [
 
 _HOMES = {
     "ArrayInfo": "info",
-    "BlocksReport": "work",
+    "BlocksReport": "shared_work",
     "DigestReport": "digests",
     "DiscardReport": "discard",
     "DraftInfo": "info",
@@ -101,7 +101,7 @@ _HOMES = {
     "info": "info",
     "open_store": "store",
     "plan_rechunk": "rechunk",
-    "publish": "jobs",
+    "publish_draft": "jobs",
     "read_plan": "jobs",
     "rechunk": "rechunk",
     "run_blocks": "jobs",

@@ -21,10 +21,10 @@ from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import prepare_planned
 from zarrmill.progress import Progress, silent
 from zarrmill.report import RechunkReport
+from zarrmill.shared_work import BlocksReport, SharedWork
 from zarrmill.store import is_local, local_path, open_new, open_store, options_for
 from zarrmill.store_draft import StoreDraft
 from zarrmill.target import open_target
-from zarrmill.work import BlocksReport, Work
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -96,7 +96,7 @@ def check_draft(
     return _finish(target, publish=False, overwrite=True, storage_options=storage_options, progress=progress)
 
 
-def publish(
+def publish_draft(
     target: Any,
     *,
     overwrite: bool = False,
@@ -141,12 +141,12 @@ def _work(
     sync: bool,
     overwrite: bool,
     storage_options: Mapping[str, Any] | None,
-) -> Work:
+) -> SharedWork:
     opened = open_store(plan.source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
     target = open_target(plan.target, opened, overwrite=overwrite, storage_options=options)
     intermediates = target.choose_scratch(scratch, spread=True)
-    return Work(plan, prepare_planned(opened, plan), target, placement, intermediates, sync)
+    return SharedWork(plan, prepare_planned(opened, plan), target, placement, intermediates, sync)
 
 
 def _say(blocks: slice) -> str:

@@ -263,7 +263,7 @@ def test_a_source_in_memory_is_refused(client, target):
 
 def test_a_worker_that_sees_another_source_is_told(client, source, target, monkeypatch):
     """Without the source's metadata where they were seen, a worker would read fill values: the run ends instead."""
-    monkeypatch.setattr(import_module("zarrmill.rechunk"), "mark_of", lambda folder: "another")
+    monkeypatch.setattr(import_module("zarrmill.work"), "mark_of", lambda folder: "another")
 
     with pytest.raises(BlockFailedError, match="does not see the source"):
         zarrmill.rechunk(source, target, executor=client, **LAYOUT)

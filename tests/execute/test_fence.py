@@ -7,13 +7,14 @@ import os
 import pytest
 
 from zarrmill.errors import NotFoundError
-from zarrmill.execute.chunk_writer import Folder
 from zarrmill.execute.fence import PREFIX, Fences, check_mark, fenced, mark_of
+from zarrmill.execute.sinks import FileSinks
+from zarrmill.keyspace.local import LocalKeys
 
 
 def write(folder, key, data):
-    file = folder.create(key)
-    os.write(file.fd, data)
+    file = folder.open(key)
+    file.write([data])
     return file
 
 
@@ -24,9 +25,9 @@ def files(path):
 def test_a_file_is_in_its_place_when_it_is_whole(tmp_path):
     """Until a file is kept nothing is at its key; then it is, and nowhere else."""
     with fenced(tmp_path / "draft") as fence:
-        file = write(Folder(tmp_path / "data", fence), "c/0/1", b"whole")
+        file = write(FileSinks(tmp_path / "data", fence), "c/0/1", b"whole")
         assert not (tmp_path / "data/c/0/1").exists()
-        file.keep()
+        file.close()
         assert os.listdir(fence.folder) == [fence.sign.name]
 
     assert files(tmp_path) == {"data/c/0/1": b"whole"}
@@ -35,11 +36,11 @@ def test_a_file_is_in_its_place_when_it_is_whole(tmp_path):
 def test_two_attempts_at_one_key_never_mix(tmp_path):
     """The file of the attempt that ends last stays, as long or short as it is."""
     with fenced(tmp_path / "draft") as fence:
-        first, second = (Folder(tmp_path / "data", fence) for _ in range(2))
+        first, second = (FileSinks(tmp_path / "data", fence) for _ in range(2))
         slow = write(first, "0", b"slow")
-        write(second, "0", b"quick and long").keep()
-        os.write(slow.fd, b"er")
-        slow.keep()
+        write(second, "0", b"quick and long").close()
+        slow.write([b"er"])
+        slow.close()
 
     assert files(tmp_path) == {"data/0": b"slower"}
 
@@ -47,9 +48,9 @@ def test_two_attempts_at_one_key_never_mix(tmp_path):
 def test_a_dropped_file_leaves_nothing(tmp_path):
     """What an attempt gives up is gone at once, and what another one has written stays."""
     with fenced(tmp_path / "draft") as fence:
-        folder = Folder(tmp_path / "data", fence)
-        write(folder, "0", b"good").keep()
-        write(folder, "0", b"ba").drop()
+        folder = FileSinks(tmp_path / "data", fence)
+        write(folder, "0", b"good").close()
+        write(folder, "0", b"ba").abandon()
 
         assert os.listdir(fence.folder) == [fence.sign.name]
     assert files(tmp_path) == {"data/0": b"good"}
@@ -60,17 +61,17 @@ def test_a_late_block_can_do_no_harm(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/0").write_bytes(b"another run's")
     with fenced(tmp_path / "draft") as fence:
-        folder = Folder(tmp_path / "data", fence)
+        folder = FileSinks(tmp_path / "data", fence)
         begun = write(folder, "0", b"late")
 
     with pytest.raises(FileNotFoundError):
-        begun.keep()
+        begun.close()
     with pytest.raises(NotFoundError, match="into which this run writes"):
-        folder.create("1")
+        folder.open("1")
     with pytest.raises(NotFoundError):
         folder.remove("0")
     with pytest.raises(NotFoundError):
-        folder.take(tmp_path / "elsewhere", "0")
+        folder.adopt(LocalKeys(tmp_path / "elsewhere"), "0")
     assert files(tmp_path) == {"data/0": b"another run's"}
 
 
@@ -82,7 +83,7 @@ def test_folders_that_zarr_python_makes_again_are_no_fence(tmp_path):
     (made / "0").write_bytes(b"late")
 
     with pytest.raises(NotFoundError):
-        Folder(tmp_path / "data", fence).take(made / "0", "0")
+        FileSinks(tmp_path / "data", fence).adopt(LocalKeys(made), "0")
 
 
 def test_earlier_runs_are_fenced_off(tmp_path):

@@ -52,7 +52,7 @@ def test_a_chunk_is_one_get_and_a_shard_one_put():
     assert found is not None
     assert found.source == EndRequests(gets=2 + 500, lists=1 + 1 + 2, bytes_read=400_000)
     assert found.target is not None
-    assert (found.target.puts, found.target.gets) == (2 + 2 + 1, 2 + 2)
+    assert (found.target.puts, found.target.gets) == (2 + 2 + 1, 4 + 2 + 2)
 
 
 @pytest.mark.parametrize(("verify", "gets"), [("full", 4), ("written", 2), ("none", 0)])
@@ -62,7 +62,7 @@ def test_reading_back_depends_on_verify(verify, gets):
 
     assert found is not None
     assert found.target is not None
-    assert found.target.gets == gets
+    assert found.target.gets == 4 + gets
 
 
 def test_chunks_that_move_as_they_are_come_twice_when_they_are_digested():
@@ -113,7 +113,7 @@ def test_listings_have_pages():
 
     assert found is not None
     assert found.target is not None
-    assert found.target.lists == 4 + n // PAGE_KEYS + 1
+    assert found.target.lists == 5 + n // PAGE_KEYS + 1
     assert found.target.puts == n + 2 + 1
 
 

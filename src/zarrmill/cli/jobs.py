@@ -62,5 +62,5 @@ def publish(
         if check:
             report = zarrmill.check_draft(target, storage_options=given, progress=client)
         else:
-            report = zarrmill.publish(target, overwrite=overwrite, storage_options=given, progress=client)
+            report = zarrmill.publish_draft(target, overwrite=overwrite, storage_options=given, progress=client)
     show(report, tables.rechunk_tables, as_json=json)

@@ -169,8 +169,14 @@ def _one_pass_seconds(c: Candidate, job: Job, threads: float, buffers: int) -> f
         keys=job.target.n_write_chunks,
         tiles=c.tiles,
     )
+    seconds += _waiting(job, c.tiles)
     # One tile at a time leaves the threads idle while its last chunks are read and written; two tiles overlap.
     return seconds * (1.0 if buffers > 1 or c.tiles == 1 else 1.02)
+
+
+def _waiting(job: Job, tiles: int) -> float:
+    """Return the seconds in which nothing is done because the last requests of a tile are under way."""
+    return tiles * RATES.request if job.remote.source or job.remote.target else 0.0
 
 
 def _chain_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
@@ -235,8 +241,10 @@ def _chain_seconds(chain: Chain, job: Job, *, threads: float, domains: int) -> f
         keys=target.n_write_chunks,
         tiles=tiles,
     )
-    return seconds + sum(
-        scratch_seconds(RATES, nbytes=source.nbytes, segments=segments * domains) for segments in chain.segments
+    return (
+        seconds
+        + _waiting(job, tiles)
+        + sum(scratch_seconds(RATES, nbytes=source.nbytes, segments=segments * domains) for segments in chain.segments)
     )
 
 

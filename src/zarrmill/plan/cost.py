@@ -25,6 +25,8 @@ class Rates:
     """Seconds to read one segment of an intermediate: a seek."""
     tile: float = 1e-3
     """Seconds in which the threads wait for each other at the end of a tile."""
+    request: float = 50e-3
+    """Seconds that a request to a store takes, for which they wait at the end of a tile as well."""
 
 
 RATES = Rates()

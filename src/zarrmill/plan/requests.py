@@ -143,10 +143,10 @@ def _target_requests(plan: RechunkPlan) -> EndRequests:
     """Return the requests of a draft, its journal, its keys, reading them back, and publishing."""
     scratch = int(plan.scratch_bytes > 0)
     bundles = plan.n_blocks // BUNDLE_BLOCKS
-    # Looked at, claimed, made empty and the journal read; at the end what belongs to the draft alone is removed.
-    found = EndRequests(
-        puts=len(plan.documents) + 1 + scratch + bundles, lists=4, deletes=1 + int(scratch + bundles > 0)
-    )
+    # Looked at, claimed, made empty and the journal read; at the end what belongs to the draft alone is removed. The
+    # claim and all metadata are read back, because they have no checksum of their own, and the note of scratch is read.
+    small = len(plan.documents) + 1
+    found = EndRequests(gets=small + 1, puts=small + scratch + bundles, lists=5, deletes=1 + int(scratch + bundles > 0))
     for array in plan.arrays:
         found += EndRequests(puts=array.target.n_write_chunks, bytes_written=array.target.nbytes)
         found += EndRequests(lists=_pages(array.target.n_write_chunks))
