@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -56,11 +56,11 @@ def test_five_thousand_in_five_thousand_take_milliseconds(nested):
     starts = np.arange(5000.0)
     ends = 20_000 - starts if nested else starts + 1
     times = np.linspace(0, 25_000, 5000)
-    begun = perf_counter()
+    begun = process_time()
 
     found = find_innermost(starts, ends, times)
 
-    assert perf_counter() - begun < 0.2
+    assert process_time() - begun < 0.2
     assert found[0] == 0
     assert found[-1] == NONE
 

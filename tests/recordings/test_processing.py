@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from types import SimpleNamespace
 
 import numpy as np
@@ -183,10 +183,10 @@ def test_five_thousand_elements_and_segments_take_less_than_a_second():
         scene.segment(number * 10 + 1, number * 10 + 8)
     for number in range(50):
         scene.task(f"t{number}", number * 1000, number * 1000 + 999, count=100)
-    begun = perf_counter()
+    begun = process_time()
 
     processed = scene.process()
 
-    assert perf_counter() - begun < 1
+    assert process_time() - begun < 1
     assert column(processed, "segment", "element_row") == list(range(5000))
     assert column(processed, "task", "element_count") == [100] * 50

@@ -157,7 +157,8 @@ def as_array(column: Column, values: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """
     if isinstance(values, np.ndarray) and values.dtype == column.numpy_dtype:
         return values
-    return np.array([column.missing if value is None else value for value in values], dtype=column.numpy_dtype)
+    missing = column.missing
+    return np.array([missing if value is None else value for value in values], dtype=column.numpy_dtype)
 
 
 def _table(name: str, group: str, *columns: Column) -> Table:
