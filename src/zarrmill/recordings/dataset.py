@@ -40,7 +40,8 @@ def create_dataset(
     which file it was, and ``created_at`` when it was made: now, unless it is given.
     """
     xr = load("xarray")
-    variables, coordinates = {}, {}
+    variables: dict[str, Any] = {}
+    coordinates: dict[str, Any] = {}
     for table in TABLES.values():
         for column in table.columns:
             kind = coordinates if column.kind == "key" else variables

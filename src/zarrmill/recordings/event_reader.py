@@ -16,6 +16,7 @@ from zarrmill.execute.futures import collect
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.recordings import restore
 from zarrmill.recordings.dataset import FORMAT, TRANSFORM, make_attributes
+from zarrmill.recordings.optional import load
 from zarrmill.recordings.processing import Columns, ProcessedEvents
 from zarrmill.recordings.restore import Times
 from zarrmill.recordings.schema import MISSING_INTEGER, TABLES, VALID, Column, Table
@@ -116,7 +117,7 @@ class Events:
         return frame
 
     def _add_task(self, frame: pandas.DataFrame, rows: NDArray[np.int32], table: str) -> None:
-        pd = restore.load("pandas")
+        pd = load("pandas")
         keys, valid = self._keys(rows)
         if table == "segment":
             frame["task_row"] = pd.arrays.IntegerArray(rows.copy(), rows == MISSING_INTEGER)
@@ -155,7 +156,7 @@ def open_events(
         raise InvalidInputError(f"times={times!r} is unknown. Give 'datetime' or 'milliseconds'.")
     opened = open_store(location, storage_options=storage_options)
     root = _open_root(opened.for_arrays, opened.location)
-    attributes = dict(root.attrs)
+    attributes: dict[str, Any] = dict(root.attrs)
     _check(attributes, opened.location)
     return Events(partial(_read_table, root, attributes["layout"], opened.location), attributes, times=times)
 

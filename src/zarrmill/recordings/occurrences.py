@@ -28,7 +28,8 @@ def number_occurrences(ids: Sequence[str | None], *, table: str) -> Occurrences:
     """
     taken = {name for name in ids if name is not None}
     seen: Counter[str] = Counter()
-    keys, numbers = [], []
+    keys: list[str] = []
+    numbers: list[int | None] = []
     for row, name in enumerate(ids):
         if name is None:
             keys.append(_free(f"{table}-{row}", taken))

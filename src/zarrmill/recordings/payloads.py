@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 from typing import Any
 
 from zarrmill.recordings.event_codes import severity_of
@@ -34,7 +34,8 @@ class Payload:
                 return None
             # The check of a plain dict first, as that of a Mapping takes most of the time of reading a value.
             if not isinstance(value, dict) and not isinstance(value, Mapping):
-                return self._wrong(names[:depth], value, "an object")
+                self._wrong(names[:depth], value, "an object")
+                return None
             value = value.get(name)
         return value
 
@@ -44,7 +45,8 @@ class Payload:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if value is not None and not isinstance(value, str):
-            return self._wrong(names, value, "a text")
+            self._wrong(names, value, "a text")
+            return None
         return value if value is None or value.isascii() else self._escape(names, value)
 
     def integer(self, *names: str) -> int | None:
@@ -53,9 +55,11 @@ class Payload:
         if value is None or _is_missing(value):
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return self._wrong(names, value, "a whole number")
+            self._wrong(names, value, "a whole number")
+            return None
         if value != value // 1 or not 0 <= value <= MOST:
-            return self._report("out_of_range", names, f"is not a whole number from 0 to {MOST}: missing")
+            self._report("out_of_range", names, f"is not a whole number from 0 to {MOST}: missing")
+            return None
         return int(value)
 
     def number(self, *names: str) -> float | None:
@@ -64,11 +68,16 @@ class Payload:
         if value is None or _is_missing(value):
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return self._wrong(names, value, "a number")
+            self._wrong(names, value, "a number")
+            return None
         try:
-            return float(value) if isfinite(value) else self._report("out_of_range", names, "is not finite: missing")
+            number = float(value)
         except OverflowError:
-            return self._report("out_of_range", names, "is too large for a float64: missing")
+            number = inf
+        if isfinite(number):
+            return number
+        self._report("out_of_range", names, "is no number that a float64 holds: missing")
+        return None
 
     def flag(self, *names: str) -> bool | None:
         """Return a boolean, for which 0 and 1 may stand."""
@@ -77,7 +86,8 @@ class Payload:
             return value
         if isinstance(value, int) and value in (0, 1):
             return bool(value)
-        return self._wrong(names, value, "a boolean")
+        self._wrong(names, value, "a boolean")
+        return None
 
     def _escape(self, names: tuple[str, ...], value: str) -> str:
         try:
@@ -87,14 +97,13 @@ class Payload:
             return escape(value)
         return value
 
-    def _wrong(self, names: tuple[str, ...], value: Any, wanted: str) -> Any:
-        return self._report("wrong_json_type", names, f"is {_NAMES.get(type(value), 'no JSON')}, not {wanted}: missing")
+    def _wrong(self, names: tuple[str, ...], value: Any, wanted: str) -> None:
+        self._report("wrong_json_type", names, f"is {_NAMES.get(type(value), 'no JSON')}, not {wanted}: missing")
 
-    def _report(self, code: str, names: tuple[str, ...], message: str) -> Any:
+    def _report(self, code: str, names: tuple[str, ...], message: str) -> None:
         path = f"events/{self.event.event_type}/data"
         said = f"{'.'.join(names) or 'the object'} {message}"
         self.problems.append(InputProblem(path, self.event.row, code, severity_of(code), said))
-        return None
 
 
 def _is_missing(value: Any) -> bool:
