@@ -53,6 +53,7 @@ ORDER = (
     ("calibrate",),
     ("estimate",),
     ("lightcurves", "recordings"),
+    ("testing",),
     ("compat",),
     ("", "demo"),
     ("cli",),
