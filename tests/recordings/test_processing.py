@@ -11,7 +11,7 @@ from hypothesis import given
 
 from tests.recordings.scenes import START, Scene, codes, column, full_scene, scenes
 from zarrmill.recordings.event_codes import EVENT_CODES
-from zarrmill.recordings.problems import InputProblem
+from zarrmill.recordings.problems import INPUT_CODES, InputProblem
 from zarrmill.recordings.processing import extract, process
 from zarrmill.recordings.schema import TABLES
 from zarrmill.recordings.settings import DEFAULT_SETTINGS
@@ -94,6 +94,11 @@ def test_every_problem_has_a_known_code(scene):
     """With the severity of that code."""
     for problem in scene.process().problems:
         assert problem.severity == EVENT_CODES[problem.code][0]
+
+
+def test_a_code_means_one_severity():
+    """Whether it was found in the file or in the events."""
+    assert all(INPUT_CODES[code][0] == severity for code, (severity, _) in EVENT_CODES.items() if code in INPUT_CODES)
 
 
 def test_raw_events_are_kept_as_they_were():

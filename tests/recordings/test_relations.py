@@ -24,6 +24,13 @@ def test_of_several_of_one_id_the_last_started_is_the_task():
     assert column(scene.process(), "element", "task_row") == [0, 1]
 
 
+def test_of_several_one_without_a_time_is_no_candidate():
+    """Elements go to the last that is known to have started."""
+    scene = Scene().task("a", None, 50).task("a", 0, 10).task("a", 20, 30).element("1", 25, task_id="a")
+
+    assert column(scene.process(), "element", "task_row") == [1]
+
+
 def test_of_several_none_had_started_gives_none():
     """It is reported, and nothing is guessed."""
     scene = Scene().task("a", 10, 20).task("a", 30, 40).element("1", 5, task_id="a")

@@ -17,6 +17,13 @@ def test_a_session_ends_with_its_last_event():
     assert SessionTimes.of(events, START) == SessionTimes(START, START + 70)
 
 
+def test_an_odd_time_does_not_stretch_a_session():
+    """One in microseconds among milliseconds is centuries away."""
+    events = Scene().add("display", 70, {}).add("pause", START * 1000, {}).events
+
+    assert SessionTimes.of(events, START).end == START + 70
+
+
 def test_without_times_the_end_is_missing():
     """And so is every part of the session."""
     times = SessionTimes.of(Scene().add("display", None, {}).events, START)

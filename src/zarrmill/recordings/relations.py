@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
-from math import isnan
+from math import inf, isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ def find_task_rows(task_ids: Sequence[str | None], elements: Spans, tasks: Spans
         if task.id is not None:
             rows_by_id[task.id].append(row)
     starts = tasks.start_times.tolist()
+    starts_by_id = {name: [starts[row] for row in rows] for name, rows in rows_by_id.items()}
     found = [
-        NONE if name is None else _choose(rows_by_id.get(name, []), starts, time)
+        _choose(rows_by_id[name], starts_by_id[name], time) if name is not None and name in rows_by_id else NONE
         for name, time in zip(task_ids, elements.start_times.tolist(), strict=True)
     ]
     return np.array(found, dtype=np.int32)
@@ -62,6 +63,6 @@ def _choose(rows: Sequence[int], starts: Sequence[float], time: float) -> int:
     """Return the row of one id that had started by a time; the only one of its id belongs whatever the times say."""
     if len(rows) == 1:
         return rows[0]
-    timed = [row for row in rows if not isnan(starts[row])]
-    number = 0 if isnan(time) else bisect_right([starts[row] for row in timed], time)
-    return timed[number - 1] if number else NONE
+    # Rows are in time and those without one come last, where a key of infinity keeps the search in order.
+    number = 0 if isnan(time) else bisect_right(starts, time, key=lambda start: inf if isnan(start) else start)
+    return rows[number - 1] if number else NONE

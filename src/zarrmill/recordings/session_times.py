@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zarrmill.recordings.event_codes import severity_of
 from zarrmill.recordings.model import EventRow
 from zarrmill.recordings.problems import NO_ROW, InputProblem
+from zarrmill.recordings.timestamps import EARLIEST, LATEST
 
 Floats = NDArray[np.float64]
 PATH = "metadata"
@@ -24,13 +25,13 @@ class SessionTimes:
     start: float
     """Start as the metadata have it, epoch milliseconds; NaN where they have none."""
     end: float
-    """Time of the last event; NaN without events that have a time."""
+    """Time of the last event; NaN without events that have a time. Odd times, as one in microseconds, do not count."""
 
     @classmethod
     def of(cls, events: Sequence[EventRow], start: float) -> SessionTimes:
         """Return the span from a start to the last event."""
         times = np.array([event.client_time for event in events], dtype=np.float64)
-        times = times[np.isfinite(times)]
+        times = times[(times >= EARLIEST) & (times < LATEST)]
         return cls(start, float(times.max()) if len(times) else float("nan"))
 
     def relative(self, times: Floats) -> Floats:
