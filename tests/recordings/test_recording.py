@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 import uuid
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
-from zarrmill.errors import NotFoundError, SourceFormatError
+from zarrmill.errors import NotFoundError, SourceFormatError, ZarrmillError
 from zarrmill.recordings import open_recording
 from zarrmill.recordings.problems import INPUT_CODES
 from zarrmill.store import open_keys
@@ -20,7 +22,7 @@ SOUND = [name for name, damage in DAMAGES.items() if not damage.fatal]
 FATAL = [name for name, damage in DAMAGES.items() if damage.fatal]
 IMPLIED = {"no_device", "no_event_ids", "start_time_disagrees"}
 """What other faults bring along: a device that is left out may be the only one, and what is no dataset is missing."""
-SIGNALS = (EEG,)
+SIGNALS = (replace(EEG, frames=200),)
 
 
 @pytest.fixture
@@ -188,8 +190,6 @@ def test_a_start_in_any_form_is_milliseconds(path, name):
 @pytest.mark.parametrize("old_layout", [False, True], ids=["present layout", "old layout"])
 def test_devices_of_both_layouts_are_read(tmp_path, old_layout):
     """Frames, times and values are what was written."""
-    from dataclasses import replace
-
     specs = [replace(EEG, frames=300, old_layout=old_layout), replace(FNIRS, frames=60, old_layout=old_layout)]
     truth = write_curated(tmp_path / "a.h5", signals=specs).signals
     with open_recording(tmp_path / "a.h5") as recording:
@@ -265,6 +265,7 @@ def test_a_remote_file_that_is_damaged_leaves_nothing(path, tmp_path):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_usual_session_has_the_rows_of_a_real_one(tmp_path):
     """The counts of a real session's groups."""
     truth = write_usual(tmp_path / "a.h5")
@@ -290,3 +291,53 @@ def test_a_large_session_opens_in_a_second(tmp_path):
     assert len(recording.events) == 20_400
     assert recording.problems[0].code == "no_device"
     assert spent < 1.0
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The bytes of a small file."""
+    path = tmp_path_factory.mktemp("small") / "a.h5"
+    write_curated(path, tasks=3, elements=6, segments=8, signals=[replace(EEG, frames=64)])
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("part", [0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.9999])
+def test_a_file_cut_anywhere_is_refused(small, tmp_path, part):
+    """No part of a file passes for a whole one."""
+    path = tmp_path / "a.h5"
+    path.write_bytes(small[: int(len(small) * part)])
+
+    with pytest.raises(SourceFormatError):
+        open_recording(path)
+
+
+@pytest @ pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_any_damaged_byte_is_a_problem_or_one_clear_line(small, tmp_path, seed):
+    """Whatever bytes are wrong, a file opens with what is readable, or is refused; no other error comes out."""
+    path, chance, refused = tmp_path / "a.h5", random.Random(seed), []
+    for _ in range(10):
+        data = bytearray(small)
+        for _ in range(chance.choice([1, 5, 30])):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        path.write_bytes(data)
+        try:
+            with open_recording(path) as recording:
+                assert all(problem.code in INPUT_CODES for problem in recording.problems)
+        except ZarrmillError as error:
+            refused.append(str(error))
+    assert all("\n" not in message for message in refused)
+
+
+def test_a_file_in_s3_is_read_like_one_on_the_disk(path, s3_bucket, storage_options):
+    """Events, problems and checksum are the same."""
+    DAMAGES["bad_json"](path)
+    open_keys(f"{s3_bucket}/curated-h5/a b.h5", storage_options=storage_options).put("", path.read_bytes())
+
+    with (
+        open_recording(f"{s3_bucket}/curated-h5/a b.h5", storage_options=storage_options) as remote,
+        open_recording(path) as local,
+    ):
+        assert remote.session_id == "a b"
+        assert (remote.events, remote.problems) == (local.events, local.problems)
+        assert remote.source.sha256 == local.source.sha256

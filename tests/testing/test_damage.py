@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,9 @@ from zarrmill.testing import DAMAGES, EEG, damage, write_curated
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The bytes of a whole file."""
-    return write_curated(tmp_path_factory.mktemp("whole") / "a.h5", signals=[EEG]).path.read_bytes()
+    return write_curated(
+        tmp_path_factory.mktemp("whole") / "a.h5", signals=[replace(EEG, frames=200)]
+    ).path.read_bytes()
 
 
 def test_examples_run():
