@@ -311,7 +311,7 @@ def test_a_file_cut_anywhere_is_refused(small, tmp_path, part):
         open_recording(path)
 
 
-@pytest @ pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_any_damaged_byte_is_a_problem_or_one_clear_line(small, tmp_path, seed):
     """Whatever bytes are wrong, a file opens with what is readable, or is refused; no other error comes out."""
