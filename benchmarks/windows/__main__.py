@@ -105,10 +105,11 @@ def work(name: str, path: Path, target: Path) -> None:
         "batches": read_batches,
         "xarray": read_xarray,
     }
-    meter, begun = MemoryMeter(), time.perf_counter()
+    meter, begun, cpu = MemoryMeter(), time.perf_counter(), time.process_time()
     figures = jobs[name](path, target)
     seconds = time.perf_counter() - begun
-    print(json.dumps({"name": name, "seconds": round(seconds, 2), "peak_mem": meter.peak(), **figures}))
+    cost = {"seconds": round(seconds, 2), "cpu_seconds": round(time.process_time() - cpu, 2)}
+    print(json.dumps({"name": name, **cost, "peak_mem": meter.peak(), **figures}))
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from zarrmill.recordings import WindowReport, WindowSettings, open_recording, op
 from zarrmill.recordings.windows import operation
 from zarrmill.recordings.windows.channels import make_layout
 from zarrmill.recordings.windows.reasons import Reason
+from zarrmill.store import open_keys
 
 PLAIN = WindowSettings(filter=None)
 
@@ -342,3 +343,25 @@ def test_a_store_on_s3_is_the_same(
     there = open_windows(target, storage_options=storage_options).load()
     assert report.resumed_blocks >= 2
     xr.testing.assert_equal(there, open_windows(tmp_path / "w.zarr").load())
+
+
+def test_an_old_store_on_s3_stays_until_the_new_one_is_complete(
+    written: Written, s3_bucket: str, storage_options: dict[str, Any]
+) -> None:
+    """A stopped replacement leaves the old values readable; a complete one leaves nothing of them."""
+    target, options = f"{s3_bucket}/w.zarr", {"storage_options": storage_options}
+    longer = WindowSettings(filter=None, window_ms=420)
+    convert(written, target, **options)
+    before = open_windows(target, **options).load()
+
+    with pytest.raises(StopError):
+        convert(written, target, settings=longer, overwrite=True, progress=stop_after(2), **options)
+    xr.testing.assert_identical(open_windows(target, **options).load(), before)
+    report = convert(written, target, settings=longer, overwrite=True, **options)
+    after = open_windows(target, **options).load()
+
+    assert report.resumed_blocks >= 2
+    assert after.sizes["eeg_sample"] == 210
+    assert np.isfinite(after.eeg.values[after.eeg_valid.values]).all()
+    keys = [info.key for info in open_keys(target, **options).list()]
+    assert not any(key.rpartition("/")[2].startswith("c.") or key.startswith(".") for key in keys)
