@@ -54,6 +54,7 @@ ORDER = (
     ("calibrate",),
     ("estimate",),
     ("lightcurves", "recordings"),
+    ("testing",),
     ("compat",),
     ("", "demo"),
     ("cli",),

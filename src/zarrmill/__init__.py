@@ -110,7 +110,7 @@ _HOMES = {
 }
 """The module that holds each public name that is imported on first use."""
 
-_MODULES = ("compat", "demo", "lightcurves", "progress")
+_MODULES = ("compat", "demo", "lightcurves", "progress", "recordings", "testing")
 """Public modules that are reached as attributes."""
 
 

@@ -13,6 +13,8 @@ from zarrmill.cli.failures import CommandGroup
 from zarrmill.cli.inspect import digest, info, verify
 from zarrmill.cli.jobs import publish, run
 from zarrmill.cli.rechunk import plan, rechunk
+from zarrmill.cli.recordings import app as recordings
+from zarrmill.cli.windows import window_plan, windows
 
 app = typer.Typer(
     name="zarrmill",
@@ -23,6 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+recordings.command()(windows)
+recordings.command("window-plan")(window_plan)
+app.add_typer(recordings, name="recordings")
 for command in (info, plan, rechunk, run, publish, verify, digest, discard, demo):
     app.command()(command)
 

@@ -1,0 +1,1 @@
+"""The figures of recordings: `python -m benchmarks.recordings`."""

@@ -1,0 +1,185 @@
+"""What is measured: one large session, many usual ones, requests, and the same work as the HDF5 version did it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import zarr
+
+from benchmarks.lightcurves.figures import Figure, median_ms
+from benchmarks.recordings.original import RangeReader, read_original, write_original
+from tests.servers.client import Proxy
+from tests.servers.s3 import S3Server
+from zarrmill.execute.executors import cores
+from zarrmill.execute.workshop import WORKSHOP
+from zarrmill.recordings.dataset import create_dataset
+from zarrmill.recordings.encoded_dataset import encode_dataset
+from zarrmill.recordings.event_reader import open_events
+from zarrmill.recordings.event_transform import EventTransform
+from zarrmill.recordings.processing import extract, process
+from zarrmill.recordings.recording import open_recording
+from zarrmill.recordings.save import save_dataset
+from zarrmill.recordings.selection import Selection
+from zarrmill.store import open_keys
+from zarrmill.testing import write_curated, write_usual
+
+READERS = """
+import json, sys, time
+from zarrmill.recordings.recording import open_recording
+
+begun = time.perf_counter()
+for path in sys.argv[1:]:
+    with open_recording(path) as recording:
+        assert recording.events and recording.source.sha256
+print(json.dumps(time.perf_counter() - begun))
+"""
+"""Reading alone: what no transform can be faster than."""
+
+
+def read_tables(path: Path):
+    """The tables of a curated file."""
+    with open_recording(path) as recording:
+        found = extract(recording)
+    return process(found.events, session_id=found.session_id, start_time=found.start_time, problems=found.problems)
+
+
+def measure_large(folder: Path, scale: float) -> Iterator[Figure]:
+    """One session of 5,000 elements and 5,000 segments, from file to store."""
+    count = max(20, round(5000 * scale))
+    (folder / "in").mkdir()
+    truth = write_curated(folder / "in" / "large.h5", tasks=50, elements=count, segments=count)
+    transform = EventTransform(folder / "in", folder / "out")
+    seconds = median_ms(lambda: transform.run(Selection(only=("all",))), times=3, before=1) / 1000
+    yield Figure(f"{count:,} elements and {count:,} segments, file to store", seconds, "s", 2, "on disk, with sync")
+    begun = time.process_time()
+    transform.run(Selection(only=("all",)))
+    yield Figure("of that processor time", time.process_time() - begun, "s", None, "whatever else the machine does")
+    yield Figure("of that reading the file", median_ms(lambda: _read(truth.path), times=3) / 1000, "s")
+    processed = read_tables(truth.path)
+    encoded = median_ms(lambda: encode_dataset(create_dataset(processed)), times=3) / 1000
+    yield Figure("of that encoding the store", encoded, "s", None, f"{len(create_dataset(processed).variables)} arrays")
+
+
+def _read(path: Path) -> None:
+    with open_recording(path) as recording:
+        assert recording.source.sha256
+
+
+def measure_many(folder: Path, scale: float) -> Iterator[Figure]:
+    """A thousand sessions of the usual size on all cores, beside reading them alone; memory over their number."""
+    count, inputs = max(4, round(1000 * scale)), folder / "in"
+    inputs.mkdir()
+    write_usual(folder / "usual.h5")
+    paths = [inputs / f"s{i:04}.h5" for i in range(count)]
+    for path in paths:
+        os.link(folder / "usual.h5", path)
+    reading = _read_alone(paths)
+    yield Figure(f"reading {count:,} sessions alone", reading / count * 1000, "ms each", None, f"{cores()} processes")
+    report = EventTransform(inputs, folder / "out").run(executor="processes")
+    assert report.by_status == {"success": count}, report.by_status
+    note = f"{count / report.seconds:.1f} sessions a second"
+    yield Figure(f"{count:,} sessions to stores", report.seconds / count * 1000, "ms each", None, note)
+    yield Figure("times of reading alone", report.seconds / reading, "", None, "what is read is decoded and stored")
+    few = EventTransform(inputs, folder / "few").run(Selection(max_items=max(2, count // 20)), executor="processes")
+    growth = report.peak_mem / max(1, few.peak_mem)
+    note = f"{report.peak_mem / 2**20:.0f} MiB at the most, {few.peak_mem / 2**20:.0f} after a twentieth of them"
+    yield Figure("memory of a process over 20 times the sessions", growth, "times", 1.25, note)
+    yield Figure("a second run with nothing to do", _again(inputs, folder / "out"), "s", None, "two listings")
+
+
+def _again(inputs: Path, out: Path) -> float:
+    begun = time.perf_counter()
+    assert EventTransform(inputs, out).run().records == ()
+    return time.perf_counter() - begun
+
+
+def _read_alone(paths: list[Path]) -> float:
+    """The seconds that as many processes as cores take to read every file, their start not counted."""
+    parts = [paths[i :: cores()] for i in range(cores())]
+    command = [sys.executable, "-c", READERS]
+    children = [subprocess.Popen([*command, *map(str, part)], stdout=subprocess.PIPE) for part in parts]
+    return max(json.loads(child.communicate()[0]) for child in children)
+
+
+def measure_beside(folder: Path, scale: float) -> Iterator[Figure]:
+    """The same tables of a large session as the HDF5 version wrote them: structured arrays in nested groups."""
+    count = max(20, round(5000 * scale))
+    truth = write_curated(folder / "large.h5", tasks=50, elements=count, segments=count)
+    processed, old, new = read_tables(truth.path), folder / "old.h5", folder / "new.zarr"
+    dataset = create_dataset(processed)
+    for what, call, path in (
+        ("store", lambda: save_dataset(dataset, new, overwrite=True, sync=False), new),
+        ("HDF5", lambda: write_original(processed, old), old),
+    ):
+        meter = WORKSHOP.measure()
+        meter.restart()
+        taken = median_ms(call, times=5, before=1)
+        yield Figure(f"writing, {what}", taken, "ms", None, f"{meter.peak() / 2**20:.0f} MiB of memory")
+        raw = ", raw events and issues among them" if what == "store" else ""
+        yield Figure(f"stored bytes, {what}", _nbytes(path) / 1024, "KiB", None, f"{count:,} elements{raw}")
+    yield Figure("elements as arrays, store", median_ms(lambda: open_events(new).columns("element"), times=9), "ms")
+    yield Figure("elements as arrays, HDF5", median_ms(lambda: _read_old(old), times=9), "ms")
+    one = median_ms(lambda: zarr.open_group(new, mode="r")["element_start_time"][:], times=9)
+    yield Figure("one column, store", one, "ms", None, "by zarr-python")
+
+
+def _read_old(path: Path):
+    with h5py.File(path) as file:
+        return read_original(file, "element")
+
+
+def _nbytes(path: Path) -> int:
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def measure_requests(folder: Path, scale: float) -> Iterator[Figure]:
+    """Requests on S3: writing the store of a session, opening it, and reading one table, beside the HDF5 file."""
+    count = max(20, round(5000 * scale))
+    truth = write_curated(folder / "large.h5", tasks=50, elements=count, segments=count)
+    processed = read_tables(truth.path)
+    dataset, old = create_dataset(processed), folder / "old.h5"
+    write_original(processed, old)
+    with S3Server() as server, Proxy(server) as proxy:
+        bucket = f"s3://{server.create_bucket()}"
+        stored = {"storage_options": proxy.storage_options}
+        arrays = len(dataset.variables)
+        for kind in ("new", "replaced"):
+            proxy.reset_counts()
+            save_dataset(dataset, f"{bucket}/a.zarr", overwrite=True, **stored)
+            counts = proxy.get_counts()
+            limit = 2 * arrays + 2 if kind == "new" else None
+            note = f"{arrays} arrays; all requests: {_say(counts)}"
+            yield Figure(f"PUTs of a {kind} store", counts["PUT"], "requests", limit, note)
+        proxy.reset_counts()
+        open_events(f"{bucket}/a.zarr", **stored).columns("element")
+        yield Figure("open and read the elements, store", proxy.get_counts().total, "requests", None, _traffic(proxy))
+        keys = open_keys(bucket, **stored)
+        keys.put("old.h5", old.read_bytes())
+        proxy.reset_counts()
+        reader = RangeReader(keys, "old.h5")
+        with h5py.File(reader) as file:
+            read_original(file, "element")
+        yield Figure(
+            "open and read the elements, HDF5 in parts", proxy.get_counts().total, "requests", None, _traffic(proxy)
+        )
+        proxy.reset_counts()
+        keys.get("old.h5")
+        yield Figure(
+            "open and read the elements, HDF5 whole", proxy.get_counts().total, "requests", None, _traffic(proxy)
+        )
+
+
+def _say(counts) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in counts.requests.items())
+
+
+def _traffic(proxy: Proxy) -> str:
+    return f"{proxy.get_counts().bytes_out / 1024:.0f} KiB"

@@ -1,0 +1,1 @@
+"""Windows of a full-scale recording beside the time of reading its file once."""

@@ -1,0 +1,235 @@
+"""zarrmill recordings: every command on real files, as people type it."""
+
+import json
+
+import pytest
+
+from tests.recordings.sample_transform import all_bytes
+from zarrmill.cli.session_lines import SessionLines
+from zarrmill.progress import RunStarted
+from zarrmill.recordings.identities import hash_id
+from zarrmill.testing import write_curated
+
+NAMES = ("Ada L", "Bo M")
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A place with two sessions, as the working directory's ``lab``."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lab" / "curated-h5").mkdir(parents=True)
+    for seed, name in enumerate(NAMES):
+        write_curated(tmp_path / "lab" / "curated-h5" / f"{name}.h5", seed=seed, tasks=3, elements=9, segments=5)
+    return tmp_path / "lab"
+
+
+def test_inspect_shows_a_file_and_a_store(lab, run):
+    """As tables, and as JSON."""
+    assert run("recordings", "events", "lab").exit_code == 0
+
+    shown = run("recordings", "inspect", "lab/curated-h5/Ada L.h5")
+    assert shown.exit_code == 0
+    assert "task_started" in shown.stdout
+    assert json.loads(run("recordings", "inspect", "lab/curated-h5/Ada L.h5", "--json").stdout)["kind"] == "recording"
+    stored = run("recordings", "inspect", "lab/processed/event/Ada L_events.zarr")
+    assert "element_start_time" in stored.stdout
+
+
+def test_validate_tells_everything_that_is_wrong(lab, run):
+    """A report of every file; exit code 3 when something is."""
+    import h5py
+
+    assert run("recordings", "validate", "lab/curated-h5/Ada L.h5").exit_code == 0
+    with h5py.File(lab / "curated-h5" / "Bo M.h5", "r+") as file:
+        file["events/task_started/data"][0] = "{"
+
+    shown = run("recordings", "validate", *(f"lab/curated-h5/{name}.h5" for name in NAMES))
+    assert shown.exit_code == 3
+    assert "bad_json" in shown.stdout
+    report = json.loads(run("recordings", "validate", "lab/curated-h5/Bo M.h5", "--json").stdout)
+    assert not report["sound"]
+    assert [p["row"] for p in report["files"][0]["problems"] if p["code"] == "bad_json"] == [0]
+
+
+def test_events_makes_a_store_of_each_session(lab, run):
+    """A line per session on standard error, the report on standard output."""
+    done = run("recordings", "events", "lab")
+
+    assert done.exit_code == 0
+    assert done.stderr.splitlines()[0].startswith("[1/2] Ada L done in")
+    assert "2 success" in done.stdout
+    assert (lab / "processed" / "event" / "Bo M_events.zarr" / "zarr.json").exists()
+    again = run("recordings", "events", "lab")
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert "nothing to do" in again.stdout
+
+
+def test_a_dry_run_shows_sessions_and_writes_nothing(lab, run):
+    """With their sizes."""
+    before = all_bytes(lab)
+    done = run("recordings", "events", "lab", "--dry-run", "--json")
+
+    plan = json.loads(done.stdout)
+    assert (done.exit_code, plan["selected"], plan["found_by_state"]) == (0, 2, {"new": 2})
+    assert "2 sessions (2 new)" in run("recordings", "events", "lab", "--dry-run").stdout
+    assert all_bytes(lab) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--session", "nobody"], 2),
+        (["--only", "failed"], 1),
+        (["--session", "Ada L"], 0),
+        (["--session", "Ada L.h5", "--session", "nobody"], 1),
+        (["--only", "skipped"], 2),
+        (["--max-items", "0"], 2),
+        (["--layout", "round"], 2),
+        (["--id-map", "ids.csv", "--hash-ids"], 2),
+        (["--hash-key-file", "ids.csv"], 2),
+        (["--id-map", "nowhere.csv"], 1),
+        (["--event-types", "ids.csv"], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_exit_code_tells_how_it_went(lab, run, words, code):
+    """1 when any session failed, 2 when nothing matched, and for wrong use."""
+    (lab.parent / "ids.csv").write_text("Ada L,p1\n")
+    (lab / "curated-h5" / "Bo M.h5").write_bytes(b"broken")
+    assert run("recordings", "events", "lab", "--progress", "none").exit_code == 1
+
+    done = run("recordings", "events", "lab", *words)
+
+    assert done.exit_code == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_sessions_at_all_is_nothing_matched(tmp_path, run):
+    """A prefix that is wrong is told apart from one that is done."""
+    done = run("recordings", "events", tmp_path / "nowhere")
+
+    assert done.exit_code == 2
+    assert "nothing matched" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--hash-ids"], ["--id-map", "ids.csv"]], ids=" ".join)
+@pytest.mark.parametrize("progress", ["lines", "json", "bar", "auto"])
+def test_no_id_is_told_or_written(lab, run, words, progress):
+    """Not on standard output or error, whatever becomes of a session, and not in any byte that is written."""
+    (lab.parent / "ids.csv").write_text("Ada L,p1\nBo M,p2\n")
+    (lab / "curated-h5" / "Bo M.h5").write_bytes(b"broken")
+
+    told = ""
+    for more in ([], ["--dry-run"], ["--only", "all", "--json"], ["--only", "all", "-v"], ["--reset"]):
+        done = run("recordings", "events", "lab", *words, *more, "--progress", progress)
+        told += done.stdout + done.stderr
+    told += run("recordings", "records", "lab/processed/event").stdout
+
+    new = "p1" if "--id-map" in words else hash_id("Ada L")
+    assert new in told
+    written = all_bytes(lab / "processed") + told.encode()
+    assert b"Ada" not in written
+    assert b"Bo M" not in written
+
+
+def test_a_secret_changes_the_hashes(lab, run):
+    """It is read from a file, never from the command line."""
+    (lab.parent / "key.txt").write_text("zebra\n")
+
+    done = run("recordings", "events", "lab", "--hash-ids", "--hash-key-file", "key.txt", "--dry-run")
+
+    assert hash_id("Ada L", key="zebra") in done.stdout
+    assert "zebra" not in done.stdout
+
+
+def test_records_tell_where_sessions_stand(lab, run):
+    """One line per session, and every record of those that are named."""
+    run("recordings", "events", "lab")
+
+    shown = run("recordings", "records", "lab/processed/event")
+    assert shown.exit_code == 0
+    assert "2 success" in shown.stdout
+    one = json.loads(run("recordings", "records", "lab/processed/event", "--session", "Ada L", "--json").stdout)
+    assert [record["session_id"] for record in one["records"]] == ["Ada L"]
+    assert one["records"][0]["metadata"]["task_count"] > 0
+    assert "task_count" in run("recordings", "records", "lab/processed/event", "--session", "Ada L").stdout.replace(
+        " ", "_"
+    )
+    assert run("recordings", "records", "lab/processed/event", "--transform", "window").exit_code == 2
+
+
+def test_a_reset_makes_sessions_new(lab, run):
+    """Stores stay unless they are to go too."""
+    run("recordings", "events", "lab")
+
+    kept = run("recordings", "events", "lab", "--reset", "--session", "Ada L")
+    assert "1 record, 0 outputs" in kept.stdout
+    assert (lab / "processed" / "event" / "Ada L_events.zarr").exists()
+    gone = run("recordings", "events", "lab", "--reset-outputs")
+    assert "1 record, 1 output" in gone.stdout
+    assert not (lab / "processed" / "event" / "Bo M_events.zarr").exists()
+
+
+def test_verify_compares_every_row(lab, run):
+    """With the ids that the run replaced; exit code 3 when something differs."""
+    run("recordings", "events", "lab/curated-h5", "out", "--hash-ids")
+    store = f"out/{hash_id('Ada L')}_events.zarr"
+
+    same = run("recordings", "verify", "lab/curated-h5/Ada L.h5", store, "--hash-ids")
+    assert (same.exit_code, "is what its source says" in same.stdout) == (0, True), same.stdout
+    other = run("recordings", "verify", "lab/curated-h5/Bo M.h5", store, "--hash-ids", "--json")
+    assert other.exit_code == 3
+    assert json.loads(other.stdout)["differences"]
+
+
+def test_an_old_event_file_is_imported(lab, run):
+    """Into the same schema."""
+    from benchmarks.recordings.measure import read_tables
+    from benchmarks.recordings.original import write_original
+
+    write_original(read_tables(lab / "curated-h5" / "Ada L.h5"), lab.parent / "Ada L_events.h5")
+
+    done = run("recordings", "import-hdf5", "Ada L_events.h5", "new.zarr", "--hash-ids", "--json")
+
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["session_id"], report["counts"]["element_count"]) == (hash_id("Ada L"), 9)
+    assert b"Ada L" not in all_bytes(lab.parent / "new.zarr") + done.stdout.encode()
+    assert run("recordings", "import-hdf5", "Ada L_events.h5", "new.zarr").exit_code == 1
+
+
+def test_event_types_are_configuration(lab, run):
+    """A type map of one's own stands in the record."""
+    (lab.parent / "types.toml").write_text('skip = "left_out"\n')
+
+    done = run("recordings", "events", "lab", "--event-types", "types.toml")
+
+    assert done.exit_code == 0, done.stderr
+    shown = json.loads(run("recordings", "records", "lab/processed/event", "--session", "Ada L", "--json").stdout)
+    assert shown["records"][0]["parameters"]["event_types"]["skip"] == "left_out"
+
+
+@pytest.mark.parametrize("command", ["inspect", "validate", "events", "records", "verify", "import-hdf5"])
+def test_every_command_has_help(run, command):
+    """And options for JSON and tracebacks."""
+    done = run("recordings", command, "--help")
+    assert done.exit_code == 0
+    assert "--json" in done.stdout
+    assert "--verbose" in done.stdout
+
+
+def test_a_line_that_nobody_reads_ends_nothing(tmp_path):
+    """A run outlives its log."""
+
+    class Closed:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    from types import SimpleNamespace
+
+    lines = SessionLines(Closed())
+    lines(RunStarted(1, 1, 1, 0, 0, 0, 1))
+    lines.tell(SimpleNamespace(session_id="a", status="success", seconds=1.0, message=""))

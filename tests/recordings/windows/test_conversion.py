@@ -1,0 +1,367 @@
+"""Windows in a store: the very values of the file, whole or not there, the same after a kill and by any executor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from tests.recordings.windows.files import CHANNELS, Written, finite_channels, write_recording
+from tests.recordings.windows.signals import START, make_frames, with_hole, without
+from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
+from zarrmill.progress import BlockFinished, Message
+from zarrmill.recordings import WindowReport, WindowSettings, open_recording, open_windows, write_windows
+from zarrmill.recordings.windows import operation
+from zarrmill.recordings.windows.channels import make_layout
+from zarrmill.recordings.windows.reasons import Reason
+from zarrmill.store import open_keys
+
+PLAIN = WindowSettings(filter=None)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A file with three minutes of both devices, and a hole in each."""
+    folder = tmp_path_factory.mktemp("recording")
+    eeg = with_hole(make_frames(6_000, jitter=2.0), at=2_000, milliseconds=4_000.0)
+    fnirs = without(make_frames(620, period=292.8, jitter=2.0), slice(300, 320))
+    return write_recording(folder / "s-01.h5", eeg=eeg, fnirs=fnirs)
+
+
+def convert(written: Written, target: Any, **options: Any) -> WindowReport:
+    with open_recording(written.path) as recording:
+        return write_windows(recording, target, **{"settings": PLAIN, "executor": "serial", **options})
+
+
+def files_of(store: Path) -> dict[str, bytes]:
+    """Return the bytes of every key of a store, but for when it was made."""
+    found = {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    root = json.loads(found.pop("zarr.json"))
+    del root["attributes"]["created_at"]
+    return {**found, "zarr.json": json.dumps(root).encode()}
+
+
+def test_valid_windows_hold_the_frames_of_the_file(written: Written, tmp_path: Path) -> None:
+    """Every value of a valid window is the file's, of EEG and of fNIRS, and all else is NaN."""
+    convert(written, tmp_path / "w.zarr")
+
+    windows = open_windows(tmp_path / "w.zarr", times="milliseconds").load()
+
+    with open_recording(written.path) as recording:
+        plan = recording_plan(recording)
+    valid = windows.eeg_valid.values
+    assert written.eeg is not None
+    frames = written.eeg[plan.eeg.frames[valid]][:, :, :21]
+    expected = frames.transpose(0, 2, 1, 3).reshape(valid.sum(), 21, 105)
+    np.testing.assert_array_equal(windows.eeg.values[valid], expected)
+    gaps = windows.eeg_reason.values == Reason.GAP
+    assert gaps.sum() >= 18
+    assert np.isnan(windows.eeg.values[gaps]).all()
+    there = windows.fnirs_valid.values
+    assert written.fnirs is not None
+    values = written.fnirs[plan.fnirs.frames[there]][:, finite_channels(), 0]
+    np.testing.assert_array_equal(windows.fnirs.values[there], values.astype(np.float32))
+    assert np.isnan(windows.fnirs.values[~there]).all()
+    assert not there.all()
+
+
+def recording_plan(recording: Any) -> Any:
+    from zarrmill.recordings import plan_windows
+
+    times = {name: device.times for name, device in recording.devices.items()}
+    return plan_windows(eeg=times["eeg"], fnirs=times["fnirs"], settings=PLAIN)
+
+
+def test_the_store_has_the_names_dimensions_and_attributes_of_the_format(written: Written, tmp_path: Path) -> None:
+    """Plain zarr and plain xarray find what the specification names, with 100 windows to a chunk."""
+    report = convert(written, tmp_path / "w.zarr")
+
+    root = zarr.open_group(tmp_path / "w.zarr", mode="r")
+    dataset = xr.open_zarr(tmp_path / "w.zarr", chunks=None)
+    n = report.windows
+    assert {name: array.shape for name, array in root.arrays()} == {
+        "time": (n,),
+        "eeg": (n, 21, 105),
+        "fnirs": (n, 9),
+        **{f"{device}_{what}": (n,) for device in ("eeg", "fnirs") for what in ("valid", "reason")},
+        **dict.fromkeys(("real_eeg_ts", "real_fnirs_ts", "original_array_idx", "dataset_idx"), (n,)),
+    }
+    assert root["eeg"].chunks == (100, 21, 105)
+    assert dataset.eeg.dims == ("time", "eeg_channel", "eeg_sample")
+    assert dataset.fnirs.dims == ("time", "fnirs_channel")
+    assert dataset.time.dtype.kind == "M"
+    assert [str(root[name].dtype) for name in ("time", "eeg", "fnirs", "eeg_valid", "dataset_idx")] == [
+        "float64",
+        "float32",
+        "float32",
+        "bool",
+        "int32",
+    ]
+    names = [f"master_{device}_{end}_idx" for device in ("eeg", "fnirs") for end in ("start", "end")]
+    assert {*names, "slice_start", "slice_end"} <= set(root.attrs)
+    assert root.attrs["storage_format"] == "zarr3"
+    assert root.attrs["session_id"] == "s-01"
+    assert root.attrs["fnirs_scale"] == "linear"
+    assert root["time"][0] == pytest.approx(START, abs=15)
+
+
+def test_a_store_has_few_keys(written: Written, tmp_path: Path) -> None:
+    """A signal has a key per 100 windows, every other array one and its metadata."""
+    report = convert(written, tmp_path / "w.zarr")
+
+    keys = [path for path in (tmp_path / "w.zarr").rglob("*") if path.is_file()]
+    chunks = -(-report.windows // 100)
+    assert report.keys_written <= 2 * chunks
+    assert len(keys) - report.keys_written <= 50
+
+
+def test_channels_are_labelled_in_a_group_of_their_own(written: Written, tmp_path: Path) -> None:
+    """Without a layout the channels that ever hold a finite value are kept, described, and the notes say so."""
+    report = convert(written, tmp_path / "w.zarr")
+
+    channels = zarr.open_group(tmp_path / "w.zarr", mode="r")["channels"]
+    windows = open_windows(tmp_path / "w.zarr")
+    assert channels["global_index"][:].tolist() == finite_channels().tolist()
+    assert channels["valid"][:].all()
+    assert channels["complete"][:].all()
+    assert np.isnan(channels["distance"][:]).all()
+    assert windows.fnirs.coords["source_module"].dims == ("fnirs_channel",)
+    assert windows.eeg.coords["eeg_number"].values.tolist() == list(range(1, 22))
+    assert any("no layout is given: all 9 fNIRS channels" in note for note in report.notes)
+
+
+def test_a_layout_chooses_the_channels(written: Written, tmp_path: Path) -> None:
+    """With a layout the near channels of the modules are kept, whether or not they hold values."""
+    rows = [{"kind": "source", "module": 1, "number": 1, "x": 0, "y": 0, "z": 0}]
+    rows += [{"kind": "detector", "module": 1, "number": k, "x": 20 * k, "y": 0, "z": 0} for k in range(1, 7)]
+
+    report = convert(written, tmp_path / "w.zarr", layout=make_layout(rows))
+
+    windows = open_windows(tmp_path / "w.zarr").load()
+    assert report.fnirs_channels == windows.sizes["fnirs_channel"]
+    assert windows.global_index.values[:3].tolist() == [0, 1, 2]
+    assert windows.distance.values[:3].tolist() == [20.0, 40.0, 60.0]
+    assert windows.valid.values[:3].tolist() == [True, True, False]
+    there = windows.fnirs_valid.values
+    assert np.isfinite(windows.fnirs.values[there][:, :2]).all()
+    assert np.isnan(windows.fnirs.values[:, 2]).all()
+
+
+def test_the_logarithm_is_taken_when_asked_for(written: Written, tmp_path: Path) -> None:
+    """The attribute says which scale the values have, and they have it."""
+    convert(written, tmp_path / "linear.zarr")
+    convert(written, tmp_path / "log.zarr", settings=WindowSettings(filter=None, scale="log"))
+
+    linear, log = (open_windows(tmp_path / f"{name}.zarr").fnirs.load() for name in ("linear", "log"))
+    assert log.attrs["scale"] == "log"
+    np.testing.assert_allclose(log.values, np.log(linear.values), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [100, 300], ids=str)
+def test_where_blocks_end_does_not_show(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    """Filtered EEG is the same to a millionth of its size whether it is made at once or in small blocks."""
+    convert(written, tmp_path / "whole.zarr", settings=WindowSettings())
+    monkeypatch.setattr(operation, "EEG_WINDOWS", length)
+    monkeypatch.setattr(operation, "HDF5_CHUNKS", 1)
+
+    report = convert(written, tmp_path / "blocks.zarr", settings=WindowSettings())
+
+    whole, blocks = (open_windows(tmp_path / f"{name}.zarr").eeg.values for name in ("whole", "blocks"))
+    size = np.nanstd(whole)
+    assert report.blocks >= 900 // length
+    np.testing.assert_array_equal(np.isnan(whole), np.isnan(blocks))
+    assert np.nanmax(np.abs(whole - blocks)) < 1e-6 * size * 10
+    assert np.nanmax(np.abs(whole - blocks)) / np.nanmax(np.abs(whole)) < 1e-6
+
+
+class StopError(Exception):
+    """What a test stops a run with."""
+
+
+def stop_after(blocks: int) -> Any:
+    """Return a progress client that stops a run after some blocks."""
+    seen: list[Message] = []
+
+    def tell(message: Message) -> None:
+        seen.extend([message] if isinstance(message, BlockFinished) else [])
+        if len(seen) >= blocks:
+            raise StopError
+
+    return tell
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 4], ids=str)
+def test_a_stopped_run_goes_on_and_gives_the_same_bytes(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    """Until all is done nothing opens; then every key is what it is without a stop, and no block is done twice."""
+    for name, value in {"EEG_WINDOWS": 200, "FNIRS_FRAMES": 200, "HDF5_CHUNKS": 1}.items():
+        monkeypatch.setattr(operation, name, value)
+    convert(written, tmp_path / "whole.zarr")
+
+    with pytest.raises(StopError):
+        convert(written, tmp_path / "w.zarr", progress=stop_after(blocks))
+    with pytest.raises(NotFoundError):
+        open_windows(tmp_path / "w.zarr")
+    report = convert(written, tmp_path / "w.zarr")
+
+    assert report.resumed_blocks >= blocks
+    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "whole.zarr")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_key_that_got_lost_is_written_again(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk that is gone from the draft when a run goes on is made anew."""
+    monkeypatch.setattr(operation, "EEG_WINDOWS", 200)
+    convert(written, tmp_path / "whole.zarr")
+    with pytest.raises(StopError):
+        convert(written, tmp_path / "w.zarr", progress=stop_after(5))
+    (tmp_path / ".w.zarr.zarrmill/data/eeg/c.0.0.0").unlink()
+
+    convert(written, tmp_path / "w.zarr")
+
+    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "whole.zarr")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_every_executor_gives_the_same_bytes(written: Written, tmp_path: Path, executor: str) -> None:
+    """Where blocks run does not show."""
+    convert(written, tmp_path / "serial.zarr")
+
+    convert(written, tmp_path / "w.zarr", executor=executor)
+
+    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "serial.zarr")
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [{"chunks": (1, CHANNELS, 1)}, {"chunks": None}, {"shuffle": True}, {"chunks": (20, 7_000, 1)}],
+    ids=["a frame", "one piece", "shuffled", "ragged"],
+)
+def test_any_chunks_of_the_file_give_the_same_windows(tmp_path: Path, layout: dict[str, Any]) -> None:
+    """How HDF5 has the frames does not show."""
+    frames = make_frames(130, period=210.0)
+    usual = write_recording(tmp_path / "a/s.h5", fnirs=frames)
+    other = write_recording(tmp_path / "b/s.h5", fnirs=frames, **layout)
+
+    convert(usual, tmp_path / "a.zarr")
+    convert(other, tmp_path / "b.zarr")
+
+    one, two = (open_windows(tmp_path / f"{name}.zarr").load() for name in "ab")
+    np.testing.assert_array_equal(one.fnirs.values, two.fnirs.values)
+    assert one.global_index.values.tolist() == two.global_index.values.tolist() == finite_channels().tolist()
+
+
+@pytest.mark.parametrize("device", ["eeg", "fnirs"])
+def test_a_device_that_is_absent_has_no_signal(tmp_path: Path, device: str) -> None:
+    """The variable is not there, its mask is False and the reason says why."""
+    frames = {"eeg": make_frames(700), "fnirs": make_frames(100, period=210.0)}
+    other = "fnirs" if device == "eeg" else "eeg"
+    made = write_recording(tmp_path / "s.h5", **{device: frames[device]})
+
+    convert(made, tmp_path / "w.zarr")
+
+    windows = open_windows(tmp_path / "w.zarr").load()
+    assert device in windows
+    assert other not in windows
+    assert windows[f"{device}_valid"].values.all()
+    assert (windows[f"{other}_reason"].values == Reason.NO_DEVICE).all()
+
+
+def test_a_recording_without_times_writes_nothing(tmp_path: Path) -> None:
+    """The report has no windows and says why, and there is no store."""
+    frames = make_frames(70)
+    frames.stored[:] = np.nan
+    made = write_recording(tmp_path / "s.h5", eeg=frames)
+
+    report = convert(made, tmp_path / "w.zarr")
+
+    assert report.windows == 0
+    assert "there are no windows: no frame has a time" in report.notes
+    assert [path.name for path in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_frames_without_values_make_no_valid_window(tmp_path: Path) -> None:
+    """NaN in all channels of a frame, and -inf in all of fNIRS, are told as such."""
+    made = write_recording(tmp_path / "s.h5", eeg=make_frames(700), fnirs=make_frames(100, period=210.0))
+    spoil(made.path)
+
+    convert(made, tmp_path / "w.zarr")
+
+    windows = open_windows(tmp_path / "w.zarr").load()
+    assert np.flatnonzero(windows.eeg_reason.values == Reason.NOT_FINITE).tolist() == [50]
+    assert np.flatnonzero(windows.fnirs_reason.values == Reason.NOT_FINITE).tolist() == [60]
+    assert not windows.complete.values.any()
+
+
+def spoil(path: Path) -> None:
+    from zarrmill.recordings.hdf5 import load_h5py
+
+    with load_h5py().File(path, "a") as file:
+        file["devices/eeg/frames_data"][352] = np.nan
+        file["devices/fnirs/frames_data"][60] = -np.inf
+
+
+def test_what_is_there_is_replaced_only_when_asked(written: Written, tmp_path: Path) -> None:
+    """An old store stays unless overwrite is said, and what is no store stays in any case."""
+    convert(written, tmp_path / "w.zarr")
+    (tmp_path / "mine").mkdir()
+
+    with pytest.raises(AlreadyExistsError, match="overwrite"):
+        convert(written, tmp_path / "w.zarr")
+    with pytest.raises(AlreadyExistsError, match="no Zarr store"):
+        convert(written, tmp_path / "mine", overwrite=True)
+    with pytest.raises(InvalidInputError, match="is the source"):
+        convert(written, written.path, overwrite=True)
+    report = convert(written, tmp_path / "w.zarr", settings=WindowSettings(filter=None, window_ms=420), overwrite=True)
+
+    assert open_windows(tmp_path / "w.zarr").sizes["time"] == report.windows
+    assert open_windows(tmp_path / "w.zarr").sizes["eeg_sample"] == 210
+
+
+def test_a_store_on_s3_is_the_same(
+    written: Written, tmp_path: Path, s3_bucket: str, storage_options: dict[str, Any]
+) -> None:
+    """Windows written to S3 have the values of those on disk; a stopped run shows nothing and goes on."""
+    convert(written, tmp_path / "w.zarr")
+    target = f"{s3_bucket}/processed/s-01_windowed.zarr"
+
+    with pytest.raises(StopError):
+        convert(written, target, storage_options=storage_options, progress=stop_after(2))
+    report = convert(written, target, storage_options=storage_options)
+
+    there = open_windows(target, storage_options=storage_options).load()
+    assert report.resumed_blocks >= 2
+    xr.testing.assert_equal(there, open_windows(tmp_path / "w.zarr").load())
+
+
+def test_an_old_store_on_s3_stays_until_the_new_one_is_complete(
+    written: Written, s3_bucket: str, storage_options: dict[str, Any]
+) -> None:
+    """A stopped replacement leaves the old values readable; a complete one leaves nothing of them."""
+    target, options = f"{s3_bucket}/w.zarr", {"storage_options": storage_options}
+    longer = WindowSettings(filter=None, window_ms=420)
+    convert(written, target, **options)
+    before = open_windows(target, **options).load()
+
+    with pytest.raises(StopError):
+        convert(written, target, settings=longer, overwrite=True, progress=stop_after(2), **options)
+    xr.testing.assert_identical(open_windows(target, **options).load(), before)
+    report = convert(written, target, settings=longer, overwrite=True, **options)
+    after = open_windows(target, **options).load()
+
+    assert report.resumed_blocks >= 2
+    assert after.sizes["eeg_sample"] == 210
+    assert np.isfinite(after.eeg.values[after.eeg_valid.values]).all()
+    keys = [info.key for info in open_keys(target, **options).list()]
+    assert not any(key.rpartition("/")[2].startswith("c.") or key.startswith(".") for key in keys)
