@@ -11,6 +11,7 @@ from zarrmill.cli.demo import demo
 from zarrmill.cli.drafts import discard
 from zarrmill.cli.failures import CommandGroup
 from zarrmill.cli.inspect import digest, info, verify
+from zarrmill.cli.lightcurves import app as lightcurves
 from zarrmill.cli.rechunk import plan, rechunk
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(lightcurves, name="lightcurves")
 for command in (info, plan, rechunk, verify, digest, discard, demo):
     app.command()(command)
 

@@ -57,6 +57,11 @@ class ReadableCurves:
         """Number of objects."""
         return self._view.snapshot().record.n_objects
 
+    def key_of(self, text: str) -> ObjectKey:
+        """Return the key that a text means: a whole number where the keys are such."""
+        is_number = self._view.schema.key_kind != "text" and text.lstrip("+-").isdigit()
+        return int(text) if is_number else text
+
     def get_lightcurve(self, object_id: ObjectKey, *, arrays: Sequence[str] | None = None) -> LightCurve:
         """Return the light curve of one object, all arrays or some. Raises UnknownNameError, a KeyError."""
         return build_curve(self._view, object_id, arrays)

@@ -15,7 +15,7 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.lightcurves.catalogue import DEC, RA, ObjectTable
 from zarrmill.lightcurves.curve_reader import Arrays, CurveReader
-from zarrmill.lightcurves.epoch_groups import is_by_index
+from zarrmill.lightcurves.epoch_groups import EpochWriter, is_by_index
 from zarrmill.lightcurves.epoch_table import load_table
 from zarrmill.lightcurves.key_index import FindObjects, RangeKeys, SortedKeys
 from zarrmill.lightcurves.record import Record
@@ -39,6 +39,9 @@ class View:
         self.schema = schema
         self.fresh = FRESH_SECONDS["local" if isinstance(keys, LocalKeys) else "remote"]
         self._lock = threading.Lock()
+        self.writer = EpochWriter(keys, schema)
+        self.by_index: bool | None = None
+        """How epochs are addressed, where a writer has asked: the answer never changes."""
         self._reader = CurveReader(keys, schema)
         self._taken: tuple[Snapshot | None, float] = None, 0.0
         self._index: tuple[int, FindObjects] | None = None
