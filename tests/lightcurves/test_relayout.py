@@ -267,3 +267,27 @@ def test_digest_of_the_whole_cube_is_that_of_what_was_ingested(make_survey) -> N
     zarr.create_array(f"{survey.path}-numpy", data=cube)
     assert digest(f"{survey.path}/by_object/flux") == digest(f"{survey.path}-numpy")
     assert relayout.SLACK_SECONDS > 0
+
+
+@pytest.mark.parametrize("moment", ["list_epochs", "load_record", "load_table", "load_epoch"])
+def test_a_snapshot_never_misses_an_epoch(survey: Survey, monkeypatch, moment) -> None:
+    """Epochs that are folded and pruned while somebody looks are in the snapshot, whenever that happens."""
+    from zarrmill.lightcurves import snapshot
+
+    survey.add(0, 1)
+    survey.storage.relayout()
+    survey.add(2, 3)
+    other, real, done = survey.reopened(), getattr(snapshot, moment), []
+
+    def look(*args, **options):
+        found = real(*args, **options)
+        if not done:
+            done.append(moment)
+            survey.storage.relayout()
+            survey.storage.prune()
+        return found
+
+    monkeypatch.setattr(snapshot, moment, look)
+    survey.check(5, storage=other)
+    survey.check(5, 40, storage=other)
+    assert done

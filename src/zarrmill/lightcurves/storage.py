@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from typing import Any
 
 from zarrmill.execute.executors import place
@@ -144,11 +145,15 @@ class LightcurveStorage(ReadableCurves):
         self, output_path: Location, *, n_epochs: int | None = None, progress: bool | Progress = False
     ) -> LightcurveStorage:
         """Write a copy in the object layout alone, of the first ``n_epochs`` or of all, and return it opened."""
-        target = open_keys(output_path)
-        client = progress if callable(progress) else (auto_progress() if progress else silent)
-        placement = place(None)
+        target, placement = open_keys(output_path), place(None)
         try:
-            copy_by_object(self._view, target, n_epochs=n_epochs, placement=placement, progress=client)
+            with ExitStack() as stack:
+                client: Progress = progress if callable(progress) else silent
+                if progress is True:
+                    shown = auto_progress()
+                    stack.enter_context(shown)
+                    client = shown
+                copy_by_object(self._view, target, n_epochs=n_epochs, placement=placement, progress=client)
         finally:
             placement.close()
             WORKSHOP.release()

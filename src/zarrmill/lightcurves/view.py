@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +62,7 @@ class View:
 
     def forget(self) -> None:
         """Have the next read look anew: something was changed here."""
-        self._taken = None, 0.0
+        self._taken = self._taken[0], -math.inf
 
     def _current(self) -> tuple[Snapshot, float]:
         found, taken = self._taken
@@ -72,9 +73,9 @@ class View:
     def _take(self) -> tuple[Snapshot, float]:
         with self._lock:
             begun = time.monotonic()
-            made = take_snapshot(self.keys, self.schema), begun
-            self._taken = made
-            return made
+            made = take_snapshot(self.keys, self.schema, before=self._taken[0])
+            self._taken = made, begun
+            return made, begun
 
     def objects(self) -> ObjectTable:
         """Return the table of the objects."""
