@@ -2,24 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-
-import pytest
-from zarr.storage import MemoryStore
-
-from zarrmill.keyspace.local import LocalKeys
-from zarrmill.keyspace.zarr_keys import ZarrKeys
-from zarrmill.store import open_keys
-
 VALUE = bytes(range(100))
-
-
-@pytest.fixture(params=["disk", "object store", "zarr store"])
-def keys(request, tmp_path):
-    """Keys of every kind."""
-    if request.param == "disk":
-        return LocalKeys(tmp_path)
-    return ZarrKeys(MemoryStore()) if request.param == "zarr store" else open_keys(f"memory://{uuid.uuid4().hex}")
 
 
 def test_parts_and_the_end(keys):

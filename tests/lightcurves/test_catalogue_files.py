@@ -29,9 +29,7 @@ def test_columns_that_are_named(tmp_path) -> None:
     assert (catalogue.keys.tolist(), list(catalogue.columns)) == ([1, 2], ["ra", "dec", "v"])
     with pytest.raises(UnknownNameError, match=r"no column 'xx'"):
         read_catalogue(table, columns={"ra": "xx", "dec": "y"})
-    with pytest.raises(
-        InvalidInputError, match=r"role of a catalogue's column 'decl' is not known. Did you mean 'dec'"
-    ):
+    with pytest.raises(InvalidInputError, match=r"column 'decl' is not known. Did you mean 'dec'"):
         read_catalogue(table, columns={"decl": "y"})
 
 
