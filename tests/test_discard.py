@@ -6,12 +6,15 @@ import os
 import numpy as np
 import pytest
 import zarr
+from zarr.core.sync import sync
 
 from zarrmill.discard import discard
 from zarrmill.draft import Claim, Draft
 from zarrmill.errors import InvalidInputError, NotFoundError, ResumeError
 from zarrmill.progress import BlockFinished
 from zarrmill.rechunk import rechunk
+from zarrmill.store import open_keys
+from zarrmill.store_draft import scratch_name
 from zarrmill.verify import verify
 
 
@@ -111,11 +114,56 @@ def test_scratch_folders_elsewhere_go_too(tmp_path):
     assert files(tmp_path) == ["fast", "fast/precious", "fast/precious/0.tile"]
 
 
-@pytest.mark.parametrize("location", ["s3://bucket/b", zarr.storage.MemoryStore()], ids=["URL", "store"])
-def test_only_local_targets_have_drafts(location):
-    """Others are refused in one line."""
-    with pytest.raises(InvalidInputError):
-        discard(location)
+def test_a_draft_in_a_store_goes_with_its_chunks_and_its_scratch_folder(tmp_path):
+    """Nothing is left below the target; then it can be written as if nothing had been."""
+    write(tmp_path / "a")
+    target = "memory://discard/b"
+    leave_draft(tmp_path / "a", target, max_mem="64MiB")
+    scratch = tmp_path / scratch_name(target)
+    scratch.mkdir()
+    (scratch / "0.tile").write_bytes(bytes(1000))
+    (tmp_path / "precious").mkdir()
+    keys = open_keys(target)
+    keys.put(".zarrmill/scratch.json", json.dumps([str(scratch), str(tmp_path / "precious")]).encode())
+    size = sum(info.nbytes for info in keys.list())
+    report = discard(target)
+    assert (report.removed, report.nbytes) == ((target, str(scratch)), size + 1000)
+    assert list(keys.list()) == []
+    assert not scratch.exists()
+    assert (tmp_path / "precious").exists()
+    with pytest.raises(NotFoundError, match=r"there is no draft of memory://discard/b\. There is nothing to discard\."):
+        discard(target)
+    rechunk(tmp_path / "a", target, chunks=(6, 2))
+    assert verify(tmp_path / "a", target).equal
+
+
+def test_a_published_store_at_a_url_stays(tmp_path):
+    """What a run has left beside it goes."""
+    write(tmp_path / "a")
+    target = "memory://discard/published"
+    rechunk(tmp_path / "a", target, chunks=(6, 2))
+    open_keys(target).put(".zarrmill/cleared", b"")
+    assert discard(target).removed == (f"{target}/.zarrmill",)
+    assert verify(tmp_path / "a", target).equal
+
+
+def test_a_draft_in_a_zarr_store_goes_too(tmp_path):
+    """Its keys are removed one by one."""
+    write(tmp_path / "a")
+    store = zarr.storage.MemoryStore()
+    leave_draft(tmp_path / "a", store)
+    assert discard(store).nbytes == 0
+    assert sync(_listed(store)) == []
+
+
+async def _listed(store):
+    return [key async for key in store.list()]
+
+
+def test_what_can_only_be_read_has_no_draft():
+    """A web server is refused in one line."""
+    with pytest.raises(InvalidInputError, match="can only be read"):
+        discard("https://127.0.0.1:9/b")
 
 
 def test_targets_are_told_in_every_way(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ KINDS = {
     "AlreadyExistsError": "already_exists",
     "ResumeError": "resume",
     "BlockFailedError": "block_failed",
+    "ClusterError": "cluster",
     "VerifyError": "verify",
     "PublishError": "publish",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from zarrmill.calibrate import measure_busy
 from zarrmill.errors import InvalidInputError, MemoryLimitError
 from zarrmill.estimate import estimate
 from zarrmill.rechunk import rechunk
+from zarrmill.store import open_keys
 
 NAMED = [("object", "f8"), ("band", "S2")]
 
@@ -151,3 +153,42 @@ def test_the_estimate_is_within_a_factor_of_two(tmp_path):
         ratios.append(estimated / (time.perf_counter() - begun))
 
     assert 0.5 < np.median(ratios) < 2, ratios
+
+
+def test_a_store_is_read_but_never_written(night, tmp_path, monkeypatch):
+    """Neither the source nor the target gets a key, and no folder that is named like a URL is touched."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "memory:" / "estimate").mkdir(parents=True)
+    rechunk(night, "memory://estimate/a", chunks=None)
+    keys, before = open_keys("memory://estimate"), listing(tmp_path)
+    stored = {info.key: info.etag for info in keys.list()}
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere").mkdir()
+
+    report = estimate("memory://estimate/a", "memory://estimate/b", chunks=(1, -1), shards=None)
+
+    assert 0 < report.estimated_seconds < 60
+    assert {info.key: info.etag for info in keys.list()} == stored
+    assert [path for path in listing(tmp_path) if path.name != "elsewhere"] == before
+
+
+def test_a_slow_store_is_measured_in_a_moment(tmp_path, s3_bucket, proxy):
+    """Chunks are asked for many at once: two hundred of them at 50 ms do not take ten seconds."""
+    array = zarr.create_array(tmp_path / "a", shape=(200, 400), chunks=(200, 1), dtype="f8")
+    array[:] = np.random.default_rng(0).normal(size=(200, 400))
+    options = proxy.storage_options
+    rechunk(array, f"{s3_bucket}/a", chunks=None, shards=None, storage_options=options)
+    proxy.set_latency(0.05)
+    begun = time.perf_counter()
+
+    report = estimate(f"{s3_bucket}/a", chunks=(1, -1), storage_options=options)
+
+    assert report.estimated_seconds > 0.05
+    assert time.perf_counter() - begun < 5
+
+
+def test_prices_are_checked_before_anything_is_measured(night):
+    """Where nothing costs anything too."""
+    with pytest.raises(InvalidInputError, match="price 'gets' is not known"):
+        estimate(night, chunks=(1, -1), prices={"gets": 1})
+    assert estimate(night, chunks=(1, -1), prices={"get": 1}, calibrate=False).requests is None

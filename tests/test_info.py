@@ -15,6 +15,7 @@ from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
 from zarrmill.info import ArrayInfo, DraftInfo, InfoReport, info, say_codecs
 from zarrmill.progress import BlockFinished
 from zarrmill.rechunk import rechunk
+from zarrmill.store import open_keys
 
 VALUES = np.arange(48, dtype="f4").reshape(6, 8)
 
@@ -97,12 +98,12 @@ def test_what_the_driver_lacks_is_the_route(tmp_path):
 
 
 def test_a_store_in_memory(tmp_path):
-    """Its keys are not counted, because listing them may take long; it has no drafts."""
+    """Listings of zarr stores name keys and not their sizes; it has no drafts."""
     store = zarr.storage.MemoryStore()
     write(store)
     report = info(store)
     [found] = report.arrays
-    assert (found.keys_stored, found.bytes_stored, found.keys_possible, report.drafts) == (None, None, 4, ())
+    assert (found.keys_stored, found.bytes_stored, found.keys_possible, report.drafts) == (4, None, 4, ())
 
 
 def test_what_is_said_otherwise_in_v3_is_a_note(tmp_path):
@@ -244,7 +245,7 @@ def test_scratch_folders_elsewhere_count(tmp_path):
         ("no.zarr", NotFoundError),
         ("no/where.zarr", NotFoundError),
         ("plain", SourceFormatError),
-        ("s3://b/k", InvalidInputError),
+        ("ftp://b/k", InvalidInputError),
     ],
     ids=["nothing", "no folder", "not Zarr", "other URL"],
 )
@@ -255,6 +256,41 @@ def test_where_there_is_nothing_to_show(tmp_path, monkeypatch, location, error):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error):
         info(location)
+
+
+def test_a_store_at_a_url_has_keys_and_bytes(source):
+    """One listing tells those of all arrays; metadata and other keys do not count."""
+    keys = open_keys("memory://info/stored")
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            keys.put(str(path.relative_to(source)), path.read_bytes())
+    keys.put("a/notes.txt", b"no chunk")
+    local, remote = info(source), info("memory://info/stored")
+    assert remote.arrays == local.arrays
+    assert all(array.keys_stored is not None for array in remote.arrays)
+    assert (remote.groups, remote.drafts) == (local.groups, ())
+
+
+def test_a_draft_at_a_url(source):
+    """Claim, blocks and time are told before there is a store, and whether it runs is not known."""
+    target = "memory://info/draft"
+    leave_draft(source, target)
+    report = info(target)
+    [draft] = report.drafts
+    assert (report.location, report.zarr_format, report.arrays) == (target, None, ())
+    assert (draft.target, draft.folder, draft.source) == (target, f"{target}/.zarrmill", str(source))
+    assert (draft.blocks_done, draft.running) == (1, None)
+    assert draft.blocks_total >= 1
+    assert draft.bytes == sum(found.nbytes for found in open_keys(target).list())
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(draft.started)) < timedelta(minutes=1)
+
+
+def test_drafts_in_a_group_at_a_url(source):
+    """They are found with their targets below it."""
+    keys = open_keys("memory://info/group")
+    keys.put("zarr.json", b'{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+    leave_draft(source, f"{keys.location}/b")
+    assert [draft.target for draft in info(keys.location).drafts] == [f"{keys.location}/b"]
 
 
 def test_locations_are_told_in_every_way(source, tmp_path, monkeypatch):

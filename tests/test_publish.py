@@ -13,7 +13,7 @@ from zarrmill import AlreadyExistsError, PublishError
 from zarrmill import publish as publish_module
 from zarrmill.draft import Claim, Draft
 from zarrmill.execute.keys import add_terms, key_term
-from zarrmill.publish import find_changed, publish, stored_terms
+from zarrmill.publish import listing, publish, stored_terms
 
 
 def document(**attributes: object) -> bytes:
@@ -235,24 +235,5 @@ def test_terms_of_a_listing_are_those_of_the_keys(tmp_path: Path) -> None:
     (tmp_path / "0.0").write_bytes(b"")
     (tmp_path / "zarr.json").write_text("{}")
     (tmp_path / ".zarr.json.tmp").write_text("{")
-    assert stored_terms(tmp_path, "flux") == add_terms(key_term("flux/c/0/1", 3), key_term("flux/0.0", 0))
-    assert stored_terms(tmp_path / "nothing", "flux") == 0
-
-
-@pytest.mark.parametrize("how", ["written", "added", "removed"])
-def test_changes_of_a_folder_are_found(tmp_path: Path, how: str) -> None:
-    """A file that was written, added or removed after a moment shows, by its name or its folder's."""
-    folder = tmp_path / "c" / "0"
-    folder.mkdir(parents=True)
-    for name in "12":
-        (folder / name).write_bytes(b"a")
-    for path in (folder / "1", folder / "2", folder, folder.parent, tmp_path):
-        os.utime(path, ns=(10**18, 10**18))
-    assert find_changed(tmp_path, 10**18) is None
-    if how == "written":
-        (folder / "1").write_bytes(b"b")
-    elif how == "added":
-        (folder / "3").write_bytes(b"b")
-    else:
-        (folder / "1").unlink()
-    assert str(find_changed(tmp_path, 10**18)) == str(folder / "1" if how == "written" else folder)
+    assert stored_terms(listing(str(tmp_path)), "flux") == add_terms(key_term("flux/c/0/1", 3), key_term("flux/0.0", 0))
+    assert stored_terms(listing(str(tmp_path / "nothing")), "flux") == 0

@@ -1,6 +1,7 @@
 """Comparing two stores: what counts as a difference, how it is named, and what it takes."""
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -12,9 +13,13 @@ import pytest
 import zarr
 
 from zarrmill import differences
+from zarrmill.digests import digest
 from zarrmill.errors import MemoryLimitError, NotFoundError, SourceFormatError
 from zarrmill.execute.chunk_files import ChunkFiles, ShardFiles
+from zarrmill.plan import memory
 from zarrmill.progress import BlockAdvanced, RunStarted, StepStarted
+from zarrmill.rechunk import rechunk
+from zarrmill.store import open_store
 from zarrmill.verify import MOST_REGIONS, Problem, VerifyReport, verify
 
 RNG = np.random.default_rng(3)
@@ -160,9 +165,9 @@ def reads(monkeypatch):
     found = []
     for kind in (ChunkFiles, ShardFiles):
 
-        def read(self, coord, plain=kind.read):
-            found.append(coord)
-            return plain(self, coord)
+        def read(self, coords, plain=kind.read):
+            found.extend(coords)
+            return plain(self, coords)
 
         monkeypatch.setattr(kind, "read", read)
     return found
@@ -197,7 +202,10 @@ def test_a_search_goes_on_in_smaller_boxes(tmp_path, monkeypatch):
     places = [(0, 0, 0), (3, 7, 9), (11, 19, 14)]
     for place in places:
         other[place] = 99
-    found = verify(tmp_path / "a", tmp_path / "b", max_mem=differences.SLACK + 4 * 4096 + 2 * 12000)
+    # Pieces of work that are large beside these boxes would leave no room for them.
+    monkeypatch.setattr(memory, "RUN_BYTES", 1024)
+    monkeypatch.setattr(memory, "RUN_CHUNKS", 2)
+    found = verify(tmp_path / "a", tmp_path / "b", max_mem=differences.SLACK + 4 * 4096 + 4 * 12000)
     assert sorted(p.index for p in found.problems) == places
 
 
@@ -403,3 +411,17 @@ def test_the_limit_is_kept(large, max_mem):
     assert 0 < digest_peak < 32 * 2**20
     assert 2**20 < peak <= max_mem * 2**20
     assert problems == MOST_REGIONS + 1
+
+
+def test_stores_at_urls_are_compared(tmp_path):
+    """Chunks and shards on either side; what differs is found as on the disk."""
+    values = np.arange(600, dtype="f8").reshape(20, 30)
+    zarr.create_array(tmp_path / "a", shape=values.shape, chunks=(5, 1), dtype="f8")[:] = values
+    rechunk(tmp_path / "a", "memory://verify/b", chunks=(1, 30), shards=(10, 30))
+    rechunk(tmp_path / "a", "memory://verify/c", chunks=(4, 5), shards=None)
+    for a, b in itertools.permutations((tmp_path / "a", "memory://verify/b", "memory://verify/c"), 2):
+        assert verify(a, b).equal
+    assert digest("memory://verify/b") == digest("memory://verify/c") == digest(tmp_path / "a")
+    zarr.open_array(open_store("memory://verify/c", read_only=False).store)[7, 11] = -1
+    [problem] = verify("memory://verify/b", "memory://verify/c").problems
+    assert (problem.region, problem.index) == ("[7:8, 11:12]", (7, 11))

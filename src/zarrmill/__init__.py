@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from zarrmill.discard import DiscardReport, discard
     from zarrmill.estimate import estimate
     from zarrmill.info import ArrayInfo, DraftInfo, InfoReport, info
+    from zarrmill.jobs import check_draft, publish_draft, read_plan, run_blocks, write_plan
     from zarrmill.plan.rechunk import RechunkPlan
     from zarrmill.plan.summary import PlanReport
     from zarrmill.rechunk import plan_rechunk, rechunk
     from zarrmill.report import RechunkReport
+    from zarrmill.shared_work import BlocksReport
     from zarrmill.store import open_store
     from zarrmill.verify import Problem, VerifyReport, verify
 
@@ -43,6 +45,7 @@ __all__ = [
     "AlreadyExistsError",
     "ArrayInfo",
     "BlockFailedError",
+    "BlocksReport",
     "DigestReport",
     "DiscardReport",
     "DraftInfo",
@@ -62,6 +65,7 @@ __all__ = [
     "VerifyError",
     "VerifyReport",
     "ZarrmillError",
+    "check_draft",
     "digest",
     "digest_report",
     "discard",
@@ -69,12 +73,17 @@ __all__ = [
     "info",
     "open_store",
     "plan_rechunk",
+    "publish_draft",
+    "read_plan",
     "rechunk",
+    "run_blocks",
     "verify",
+    "write_plan",
 ]
 
 _HOMES = {
     "ArrayInfo": "info",
+    "BlocksReport": "shared_work",
     "DigestReport": "digests",
     "DiscardReport": "discard",
     "DraftInfo": "info",
@@ -84,6 +93,7 @@ _HOMES = {
     "RechunkPlan": "plan.rechunk",
     "RechunkReport": "report",
     "VerifyReport": "verify",
+    "check_draft": "jobs",
     "digest": "digests",
     "digest_report": "digests",
     "discard": "discard",
@@ -91,7 +101,11 @@ _HOMES = {
     "info": "info",
     "open_store": "store",
     "plan_rechunk": "rechunk",
+    "publish_draft": "jobs",
+    "read_plan": "jobs",
     "rechunk": "rechunk",
+    "run_blocks": "jobs",
+    "write_plan": "jobs",
     "verify": "verify",
 }
 """The module that holds each public name that is imported on first use."""

@@ -26,13 +26,14 @@ from zarr.storage import MemoryStore
 
 from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.chain import CodecChain
-from zarrmill.execute.chunk_files import write_fully
+from zarrmill.execute.chunk_files import ReadChunks, write_fully
 from zarrmill.execute.encoder import Encoder
+from zarrmill.execute.intermediates import open_direct
 from zarrmill.execute.opening import StoredArray, encoded_chunks, open_reader
 from zarrmill.execute.records import Records
-from zarrmill.execute.scratch import open_direct
 from zarrmill.execute.tiles import Arena, TileBuffer, cut
-from zarrmill.grid import ChunkGrid, Region, Shape
+from zarrmill.execute.workshop import WORKSHOP
+from zarrmill.grid import ChunkGrid, Coord, Region, Shape
 from zarrmill.hierarchy import Hierarchy
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.metadata import zarr_array
@@ -157,9 +158,9 @@ def calibrate(plan: RechunkPlan, hierarchy: Hierarchy, opened: OpenedStore, *, f
         key = _key_rate(Path(name), encoding.encoded, write=write, workers=workers) if files else RATES.key
         scratch = _scratch_rate(Path(name), busy) if plan.scratch_bytes else RATES.scratch
     encode = encoding.rate + encoding.ratio * write
-    return replace(
-        RATES, decode=reading.decode, touch=reading.touch, copy=copy, encode=encode, key=key, scratch=scratch
-    )
+    # The requests of all threads share the connections, so what one of them waits is waited by each.
+    touch = reading.touch * (plan.threads if source.root is None else 1)
+    return replace(RATES, decode=reading.decode, touch=touch, copy=copy, encode=encode, key=key, scratch=scratch)
 
 
 def _records(array: ArrayPlan, source: StoredArray) -> Records:
@@ -249,8 +250,8 @@ def _decode_rate(source: StoredArray, *, busy: float, digest: bool) -> float:
     out = np.empty(source.layout.chunks, dtype=source.dtype)
     count = max(1, min(SAMPLE_CHUNKS, len(grid), SAMPLE_BYTES // out.nbytes))
     coords = [grid.coord(len(grid) * i // count) for i in range(count)]
-    read = ((grid.region(coord), chunks.read(coord)) for coord in coords)
-    encoded = [(region, bytes(data)) for region, data in read if data is not None]
+    found = _read_samples(chunks, coords, apart=source.root is None)
+    encoded = [(grid.region(coord), data) for coord, data in zip(coords, found, strict=True) if data is not None]
     watch = Stopwatch(busy)
     with watch:
         for region, data in encoded:
@@ -258,6 +259,16 @@ def _decode_rate(source: StoredArray, *, busy: float, digest: bool) -> float:
             if digest:
                 shares.share(values[tuple(map(slice, region.shape))], region.start)
     return watch.seconds / (count * out.nbytes)
+
+
+def _read_samples(chunks: ReadChunks, coords: list[Coord], *, apart: bool) -> list[bytes | None]:
+    """Return encoded chunks; those of a store are asked for all at once, because each takes a while to come."""
+
+    def read(coord: Coord) -> bytes | None:
+        data = chunks.read([coord])[0]
+        return None if data is None else bytes(data)
+
+    return list((WORKSHOP.requests().map if apart else map)(read, coords))
 
 
 def _measure_encoding(

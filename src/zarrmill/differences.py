@@ -66,9 +66,13 @@ class Memory:
 def share_memory(first: StoredArray, second: StoredArray, *, max_mem: int, threads: int) -> Memory:
     """Return how many threads decode and how much is compared at once; raises MemoryLimitError with the least limit.
 
-    The projection counts what the threads hold of the larger chunks, and a box of each array.
+    The projection counts what the threads hold of the larger chunks, what comes ahead from a store, and a box of each
+    array.
     """
-    sides = [read_side(array.layout, native=array.driver_lacks() is None) for array in (first, second)]
+    sides = [
+        read_side(array.layout, native=array.driver_lacks() is None, remote=array.root is None)
+        for array in (first, second)
+    ]
     least = max(LEAST_BOX, round_up(first.layout.itemsize, PAGE))
     while True:
         fixed = SLACK + max(side.mem(threads) for side in sides)

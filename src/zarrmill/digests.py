@@ -22,7 +22,7 @@ from zarrmill.layout import ArrayLayout
 from zarrmill.metadata import layout_of
 from zarrmill.plan.array_plan import group_tiles
 from zarrmill.progress import BlockAdvanced, BlockFinished, Progress, RunFinished, RunStarted, StageStarted, silent
-from zarrmill.store import OpenedStore, open_store
+from zarrmill.store import OpenedStore, open_store, options_for
 
 REGION_BYTES = 64 * 2**20
 """Decoded bytes that are read between two messages of progress: a tenth of a second of work."""
@@ -48,11 +48,18 @@ class DigestReport:
         return asdict(self)
 
 
-def digest(location: Any, *, arrays: Sequence[str] | None = None, progress: Progress | None = None) -> str:
+def digest(
+    location: Any,
+    *,
+    arrays: Sequence[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> str:
     """Return the digest of the values of a store, the same for every layout of the same values.
 
     It guards against faults, not against forgery, and tells nothing of attributes. ``arrays`` names the paths wanted,
-    by default all. A thread holds one encoded and one decoded chunk. Raises NotFoundError, SourceFormatError.
+    by default all; ``storage_options`` are those of ``open_store``. A thread holds one encoded and one decoded chunk,
+    and from a store some 16 MiB of chunks come ahead. Raises NotFoundError, SourceFormatError.
 
     >>> import zarr, tempfile
     >>> folder = tempfile.mkdtemp()
@@ -61,15 +68,19 @@ def digest(location: Any, *, arrays: Sequence[str] | None = None, progress: Prog
     >>> digest(f"{folder}/a") == digest(f"{folder}/b")
     True
     """
-    return digest_report(location, arrays=arrays, progress=progress).digest
+    return digest_report(location, arrays=arrays, storage_options=storage_options, progress=progress).digest
 
 
 def digest_report(
-    location: Any, *, arrays: Sequence[str] | None = None, progress: Progress | None = None
+    location: Any,
+    *,
+    arrays: Sequence[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> DigestReport:
     """Return the digests of a store and of its arrays; see ``digest``."""
     begun, tell, meter = time.perf_counter(), progress or silent, MemoryMeter()
-    opened = open_store(location)
+    opened = open_store(location, storage_options=options_for("source", storage_options))
     stored = stored_arrays(opened, read_hierarchy(opened), arrays)
     tell(RunStarted(1, len(stored), sum(array.layout.nbytes for array in stored.values()), 0, 0, 0, 1))
     tell(StageStarted(0, "digest", len(stored)))

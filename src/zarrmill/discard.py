@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from zarrmill.draft import Draft, find_drafts
+from zarrmill.draft import Draft, find_drafts, remove_tree, tree_nbytes
 from zarrmill.errors import InvalidInputError, NotFoundError
-from zarrmill.info import local_folder
+from zarrmill.info import keys_of, local_folder
+from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.model import join
+from zarrmill.store import options_for
+from zarrmill.store_draft import FOLDER, StoreDraft, scratch_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,20 +21,24 @@ class DiscardReport:
     """What was removed."""
 
     removed: tuple[str, ...]
-    """Folders that are gone: the draft, and its scratch folders elsewhere."""
+    """What is gone: the draft, and its scratch folders elsewhere."""
     nbytes: int
-    """Bytes that their files had."""
+    """Bytes that their files or keys had."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return asdict(self)
 
 
-def discard(target: Any) -> DiscardReport:
+def discard(target: Any, *, storage_options: Mapping[str, Any] | None = None) -> DiscardReport:
     """Remove the draft of a target with its journal and intermediates; what is published at the target stays.
 
     Where a run was stopped while it replaced an old target, on a file system that cannot exchange two folders, the
     old one is put back first. Raises NotFoundError where there is no draft, ResumeError while a run holds it.
+
+    In a store (``storage_options`` are those of ``open_store``) the chunks of a target that is not published belong to
+    the draft; its intermediates go where this is the host that has them. A store cannot tell whether a run is at work:
+    see that none is.
 
     >>> discard("/tmp/no-such.zarr")
     Traceback (most recent call last):
@@ -36,7 +46,7 @@ def discard(target: Any) -> DiscardReport:
     """
     path = local_folder(target)
     if path is None:
-        raise InvalidInputError(f"{target} is not on the local disk, so there is no draft of it. Give a local path.")
+        return _discard_in_store(keys_of(target, options_for("target", storage_options), read_only=False))
     draft = Draft(path)
     if not draft.exists():
         others = [str(other.target) for other in find_drafts(path)]
@@ -45,3 +55,18 @@ def discard(target: Any) -> DiscardReport:
     folders = [draft.folder, *(folder for folder in draft.scratch_folders() if folder.exists())]
     nbytes = draft.remove()
     return DiscardReport(tuple(map(str, folders)), nbytes)
+
+
+def _discard_in_store(keys: KeySpace) -> DiscardReport:
+    if keys.read_only:
+        raise InvalidInputError(f"{keys.location} can only be read, so there is no draft of it.")
+    draft = StoreDraft(keys)
+    if next(keys.list(FOLDER), None) is None:
+        raise NotFoundError(f"there is no draft of {keys.location}. There is nothing to discard.")
+    noted = [Path(name) for name in draft.scratch_folders()]
+    folders = [path for path in noted if path.name == scratch_name(keys.location) and path.is_dir()]
+    removed = [join(keys.location, FOLDER) if draft.is_published() else keys.location, *map(str, folders)]
+    nbytes = sum(map(tree_nbytes, folders)) + draft.remove()
+    for folder in folders:
+        remove_tree(folder)
+    return DiscardReport(tuple(removed), nbytes)

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from typing import Any
 from zarrmill.errors import ResumeError
 
 SUFFIX = ".zarrmill"
+SHARED_SECONDS = 30.0
+"""Patience with another run that claims a draft which both will share."""
 FORMAT = 1
 _FOLLOWS = re.compile(r"(^|\.)(domain|passes|chunks_read|documents|notes)\b")
 """Fields of a plan that follow from the request and the source."""
@@ -90,13 +93,14 @@ class Draft:
         except (FileNotFoundError, ValueError, KeyError):
             return None
 
-    def claim(self, claim: Claim, *, resume: bool) -> tuple[bool, int]:
+    def claim(self, claim: Claim, *, resume: bool, shared: bool = False) -> tuple[bool, int]:
         """Take the draft for a run; return whether it continues an earlier one, and when that was claimed.
 
-        Raises ResumeError when another run holds it, or when it is the draft of another request and ``resume`` is set.
+        ``shared`` leaves it open to other runs that share it. Raises ResumeError when another run holds it, or when it
+        is the draft of another request and ``resume`` is set.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        self._take_lock(shared=shared)
         found = self.read_claim()
         if found is not None and resume:
             changes = found[0].differences(claim)
@@ -113,21 +117,33 @@ class Draft:
         temporary = self.folder / "claim.tmp"
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, self.claim_path)
+        if shared and self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
         return False, self.claim_path.stat().st_mtime_ns
 
-    def _take_lock(self) -> None:
+    def _take_lock(self, *, shared: bool = False) -> None:
         fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise ResumeError(
-                f"another run is writing {self.target} (its draft {self.folder} is locked). Wait for it to end."
-            ) from None
+        patience = time.monotonic() + (SHARED_SECONDS if shared else 0.0)
+        while not self._try_lock(fd, shared=shared):
+            if time.monotonic() >= patience:
+                os.close(fd)
+                raise ResumeError(
+                    f"another run is writing {self.target} (its draft {self.folder} is locked). Wait for it to end."
+                )
+            time.sleep(0.05)
         self._lock = fd
         # A run was killed between the two renames that stand in for an exchange.
         if self.old.exists() and not os.path.lexists(self.target):
             os.rename(self.old, self.target)
+
+    def _try_lock(self, fd: int, *, shared: bool) -> bool:
+        """Take the lock if it is free; who shares a draft that is not claimed yet needs it alone for a moment."""
+        kind = fcntl.LOCK_SH if shared and self.read_claim() is not None else fcntl.LOCK_EX
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
     def release(self) -> None:
         """Let other runs have the draft."""

@@ -118,6 +118,12 @@ class BlockFailedError(ZarrmillError):
         return partial(type(self), block=self.block, stage=self.stage, attempts=self.attempts), self.args
 
 
+class ClusterError(ZarrmillError):
+    """A cluster cannot be reached, has no workers, or lacks zarrmill; a run that it held is resumable."""
+
+    kind = "cluster"
+
+
 class VerifyError(ZarrmillError):
     """What was written is not what was read; ``problems`` lists the findings."""
 

@@ -7,30 +7,35 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zarrmill.calibrate import calibrate as measure_rates
 from zarrmill.hierarchy import read_hierarchy
 from zarrmill.layout import ShardsRequest, SizesRequest
+from zarrmill.plan.requests import check_prices
 from zarrmill.plan.summary import PlanReport, summarize
 from zarrmill.rechunk import plan_rechunk
-from zarrmill.store import open_store
+from zarrmill.store import open_store, options_for
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def estimate(
     source: Any,
-    target: str | os.PathLike[str] | None = None,
+    target: Any = None,
     *,
     chunks: SizesRequest | None,
     shards: ShardsRequest = "auto",
     codecs: str | Sequence[str] = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     verify: str = "full",
     checksum: bool = True,
     arrays: Sequence[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    prices: Mapping[str, float] | None = None,
     calibrate: bool = True,
 ) -> PlanReport:
     """Return what ``rechunk`` would do with the same arguments, and the seconds that it would take.
@@ -38,7 +43,11 @@ def estimate(
     With ``calibrate`` about half a second goes into measuring: a few chunks of the largest array are read, decoded and
     encoded, and a few MB are written beside the target (in the folder for temporary files without one) and removed.
     The estimate holds for a machine that is as busy as during the measurement, and is within a factor of two for runs
-    of a second and more. Without ``calibrate`` only metadata is read, and ``estimated_seconds`` is None.
+    of a second and more. From a store a few chunks are read as well; nothing is ever written to one, so that what its
+    writes take is missing. Without ``calibrate`` only metadata is read, and ``estimated_seconds`` is None.
+
+    Where an end is in a store, the report has the requests that the run will make, and with ``prices`` (of 1,000
+    requests by kind, and of a GB that is read as "transfer": ``{"get": 0.0004, "put": 0.005}``) their cost.
 
     Raises the errors of ``rechunk`` that can be told before anything is written.
 
@@ -63,13 +72,16 @@ def estimate(
         arrays=arrays,
         storage_options=storage_options,
     )
+    check_prices(prices or {})
     if not calibrate:
-        return summarize(plan)
-    opened = open_store(source)
-    return summarize(plan, rates=measure_rates(plan, read_hierarchy(opened), opened, folder=_folder(plan.target)))
+        return summarize(plan, prices=prices)
+    opened = open_store(source, storage_options=options_for("source", storage_options))
+    rates = measure_rates(plan, read_hierarchy(opened), opened, folder=_folder(plan.target))
+    return summarize(plan, rates=rates, prices=prices)
 
 
 def _folder(target: str) -> Path:
     """Return a folder on the target's disk in which files can be made, or that for temporary files."""
+    # Targets on the local disk are absolute paths; a URL could be taken for a relative one.
     parent = Path(target).parent
-    return parent if target and os.access(parent, os.W_OK) else Path(tempfile.gettempdir())
+    return parent if os.path.isabs(target) and os.access(parent, os.W_OK) else Path(tempfile.gettempdir())

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Mapping
 
+from zarrmill.changes import Print, find_changed, find_reprinted, untold_changes
 from zarrmill.digests import store_digest
-from zarrmill.draft import Draft
 from zarrmill.errors import PublishError, SourceChangedError, VerifyError
 from zarrmill.execute.account import ArrayAccount, accounts
-from zarrmill.journal import Journal
+from zarrmill.execute.intermediates import Intermediates
+from zarrmill.execute.request_meter import RunMeter
+from zarrmill.keyspace.model import Requests
 from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, array_digest
 from zarrmill.progress import Progress, StepStarted
-from zarrmill.publish import find_changed, publish, stored_terms
-from zarrmill.report import ArrayReport, RechunkReport
+from zarrmill.publish import stored_terms
+from zarrmill.report import ArrayReport, RechunkReport, RunRequests
 from zarrmill.resume import lost_blocks
+from zarrmill.target import RunJournal, Target
 
 
 def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
     """Raise SourceChangedError when a file of the source is younger than the claim of a draft."""
-    local = prepared.source.local
-    for path in prepared.stored if local is not None else ():
-        changed = find_changed(os.path.join(local or "", path), claimed_ns)
-        if changed is not None:
-            raise SourceChangedError(
-                f"{changed} was changed after this run began, so the target may mix old and new values. "
-                f"Run again with --no-resume when nobody writes to the source."
-            )
+    for array in prepared.stored.values():
+        _raise_changed(find_changed(array, claimed_ns))
+
+
+def check_prints(prepared: Prepared, prints: Mapping[str, Print]) -> None:
+    """Raise SourceChangedError when the listing of an array in a store differs from the one at the start."""
+    _raise_changed(find_reprinted(prepared.stored, prints))
+
+
+def _raise_changed(changed: str | None) -> None:
+    if changed is not None:
+        raise SourceChangedError(
+            f"{changed} was changed after this run began, so the target may mix old and new values. "
+            f"Run again with --no-resume when nobody writes to the source."
+        )
 
 
 class Finish:
     """The end of one run."""
 
-    def __init__(self, plan: RechunkPlan, prepared: Prepared, draft: Draft, journal: Journal) -> None:
+    def __init__(self, plan: RechunkPlan, prepared: Prepared, target: Target, journal: RunJournal) -> None:
         self._plan = plan
         self._prepared = prepared
-        self._draft = draft
+        self._target = target
         self._journal = journal
         self._accounts = accounts(journal)
         self._digests: dict[str, str] = {}
@@ -45,13 +54,14 @@ class Finish:
     def _account(self, array: ArrayPlan) -> ArrayAccount:
         return self._accounts.get(array.path, ArrayAccount())
 
-    def check(self, *, claimed_ns: int, progress: Progress) -> None:
+    def check(self, *, claimed_ns: int, prints: Mapping[str, Print], progress: Progress) -> None:
         """Check that every key is there, that what was written is what was read, and that the source has not changed.
 
         Raises PublishError, VerifyError, SourceChangedError.
         """
         progress(StepStarted("check"))
         check_unchanged(self._prepared, claimed_ns)
+        check_prints(self._prepared, prints)
         for array in self._plan.arrays:
             self._check_complete(array)
             if self._plan.verify == "full":
@@ -59,12 +69,13 @@ class Finish:
 
     def _check_complete(self, array: ArrayPlan) -> None:
         expected = self._account(array).terms
-        if stored_terms(self._draft.data / array.path, array.path) == expected:
+        if stored_terms(self._target.listing(array.path), array.path) == expected:
             return
-        lost = lost_blocks(array, self._journal, data=self._draft.data, document=self._prepared.documents[array.path])
+        document, sizes = self._prepared.documents[array.path], self._target.sizes(array.path)
+        lost = lost_blocks(array, self._journal, sizes=sizes, document=document)
         self._journal.forget(lost)
         raise PublishError(
-            f"{array.path or 'array'}: keys of {len(lost)} blocks are no longer in the draft {self._draft.folder} "
+            f"{array.path or 'array'}: keys of {len(lost)} blocks are no longer in the draft {self._target.place} "
             f"as they were written ({', '.join(lost[:3])}). The same command writes those again."
         )
 
@@ -79,17 +90,20 @@ class Finish:
             )
         self._digests[array.path] = read
 
-    def publish(self, *, sync: bool, overwrite: bool, scratch: Path, progress: Progress) -> tuple[str, ...]:
+    def publish(self, *, sync: bool, scratch: Intermediates, progress: Progress) -> tuple[str, ...]:
         """Make the draft visible; return what could not be removed."""
         progress(StepStarted("publish"))
         documents = {path: text.encode() for path, text in self._plan.documents}
-        return publish(self._draft, documents, sync=sync, overwrite=overwrite, scratch=scratch)
+        return self._target.publish(documents, sync=sync, scratch=scratch)
 
-    def report(self, *, seconds: float, resumed_blocks: int, leftovers: tuple[str, ...]) -> RechunkReport:
+    def report(
+        self, *, seconds: float, resumed_blocks: int, leftovers: tuple[str, ...], meter: RunMeter
+    ) -> RechunkReport:
         """Return what the run did."""
         plan = self._plan
         total = self._total()
-        notes = [*plan.notes, *(f"could not be removed: {path}. Remove it by hand." for path in leftovers)]
+        notes = [*plan.notes, *untold_changes(self._prepared.stored)]
+        notes += [f"could not be removed: {path}. Remove it by hand." for path in leftovers]
         return RechunkReport(
             source=plan.source,
             target=plan.target,
@@ -111,7 +125,15 @@ class Finish:
             verify=plan.verify,
             digest=store_digest(self._digests) if plan.verify == "full" else None,
             notes=tuple(notes),
+            requests=self._requests(meter),
         )
+
+    def _requests(self, meter: RunMeter) -> RunRequests | None:
+        made = meter.made(self._journal)
+        if not made:
+            return None
+        total = sum(made.values(), Requests())
+        return RunRequests(total, made.get("source"), made.get("target"), meter.earlier)
 
     def _total(self) -> dict[str, int]:
         total: dict[str, int] = {}

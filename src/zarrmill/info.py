@@ -5,8 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,16 +14,20 @@ from typing import Any
 
 from zarrmill.differences import say_value
 from zarrmill.digests import stored_arrays
-from zarrmill.draft import Draft, find_drafts
+from zarrmill.draft import Claim, Draft, find_drafts
 from zarrmill.errors import NotFoundError, PlanError, SourceFormatError
 from zarrmill.execute.opening import StoredArray
 from zarrmill.grid import Shape
 from zarrmill.hierarchy import Hierarchy, read_hierarchy
+from zarrmill.inventory import CHUNK_KEY, Inventory, take_inventory
 from zarrmill.journal import read_results as read_journal
+from zarrmill.key_journal import read_results as read_bundles
+from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.model import join
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.store import OpenedStore, local_path, open_store
+from zarrmill.store import OpenedStore, is_local, local_path, open_keys, open_store, options_for
+from zarrmill.store_draft import FOLDER, JOURNAL, StoreDraft
 
-_CHUNK_KEY = re.compile(r"c|(c[./])?\d+([./]\d+)*")
 _SETTINGS = {"blosc": ("cname", "clevel", "shuffle"), "transpose": ("order",), "bytes": ("endian",)}
 """Settings of codecs that are shown, where those are not all that they have."""
 
@@ -54,9 +57,9 @@ class ArrayInfo:
     keys_possible: int
     """Keys when nothing is missing."""
     keys_stored: int | None
-    """Keys that are there; None where the store is not on the local disk."""
+    """Keys that are there; None where they cannot be listed."""
     bytes_stored: int | None
-    """Bytes of those keys; None where the store is not on the local disk."""
+    """Bytes of those keys; None where listings do not say."""
     route: str
     """"driver", or what the codec driver lacks, so that zarr-python reads the array."""
 
@@ -69,8 +72,8 @@ class DraftInfo:
     """Location that it would become; ``discard`` takes this."""
     folder: str
     """Where it lies."""
-    bytes: int
-    """Bytes of its files, scratch folders elsewhere included."""
+    bytes: int | None
+    """Bytes of its files or keys, scratch folders elsewhere included; None where listings do not say."""
     blocks_done: int
     """Finished blocks."""
     blocks_total: int | None
@@ -79,8 +82,8 @@ class DraftInfo:
     """Location that it reads; None where it was stopped before it said so."""
     started: str | None
     """When it was begun, ISO 8601 in UTC; None where it was stopped before."""
-    running: bool
-    """Whether a run holds it now."""
+    running: bool | None
+    """Whether a run holds it now; None in a store, which has no locks to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +110,11 @@ class InfoReport:
         return asdict(self)
 
 
-def info(location: Any) -> InfoReport:
+def info(location: Any, *, storage_options: Mapping[str, Any] | None = None) -> InfoReport:
     """Return what a location holds: arrays, layouts, keys and bytes stored, and drafts.
 
-    Where there is no store yet but the draft of one, that is shown. Raises NotFoundError where there is neither, and
+    Where there is no store yet but the draft of one, that is shown. A store at a URL is listed once, page by page;
+    ``storage_options`` are those of ``open_store``. Raises NotFoundError where there is neither, and
     SourceFormatError for a folder that is not Zarr and has no draft in it.
 
     >>> import zarr, tempfile
@@ -121,16 +125,41 @@ def info(location: Any) -> InfoReport:
     >>> found.keys_stored, found.keys_possible, found.bytes_stored, found.codecs, found.route
     (2, 4, 48, 'none', 'driver')
     """
-    path = local_folder(location)
-    drafts = () if path is None else tuple(describe_draft(draft) for draft in find_drafts(path))
+    path, options = local_folder(location), options_for("source", storage_options)
+    if path is None:
+        return _info_of_store(location, options)
+    drafts = tuple(describe_draft(draft) for draft in find_drafts(path))
     try:
         opened = open_store(location)
         hierarchy = read_hierarchy(opened)
     except (NotFoundError, SourceFormatError):
-        if path is None or not any(_is_of(Path(draft.target), path) for draft in drafts):
+        if not any(_is_of(Path(draft.target), path) for draft in drafts):
             raise
         return InfoReport(str(path), None, False, (), (), drafts, ())
-    arrays, notes = _describe_arrays(opened, hierarchy)
+    return _report(opened, hierarchy, drafts, None)
+
+
+def _info_of_store(location: Any, options: Mapping[str, Any] | None) -> InfoReport:
+    """Return what a store that is not on the local disk holds."""
+    keys = keys_of(location, options)
+    try:
+        opened = open_store(location, storage_options=options)
+        hierarchy = read_hierarchy(opened)
+    except (NotFoundError, SourceFormatError):
+        if not keys.can_list or not StoreDraft(keys).exists():
+            raise
+        found = take_inventory(keys, ())
+        return InfoReport(keys.location, None, False, (), (), _drafts_in(keys, found), ())
+    if not keys.can_list:
+        return _report(opened, hierarchy, (), None)
+    found = take_inventory(keys, hierarchy.arrays)
+    return _report(opened, hierarchy, _drafts_in(keys, found), found)
+
+
+def _report(
+    opened: OpenedStore, hierarchy: Hierarchy, drafts: tuple[DraftInfo, ...], found: Inventory | None
+) -> InfoReport:
+    arrays, notes = _describe_arrays(opened, hierarchy, found)
     groups = tuple(path for path, node in hierarchy.nodes.items() if node.kind == "group")
     root_format = hierarchy.nodes[""].zarr_format
     return InfoReport(opened.location, root_format, hierarchy.consolidated, arrays, groups, drafts, notes)
@@ -144,27 +173,43 @@ def _is_of(target: Path, path: Path) -> bool:
 def local_folder(location: Any) -> Path | None:
     """Return the path on the local disk that a location means, there or not; None where it means none."""
     if isinstance(location, str | os.PathLike):
-        return local_path(os.fspath(location))
+        text = os.fspath(location)
+        return local_path(text) if is_local(text) else None
     return open_store(location).local
+
+
+def keys_of(location: Any, storage_options: Mapping[str, Any] | None, *, read_only: bool = True) -> KeySpace:
+    """Return the keys at a location that is not on the local disk, where there may be nothing yet."""
+    if isinstance(location, str | os.PathLike):
+        return open_keys(location, storage_options=storage_options)
+    return open_store(location, read_only=read_only).keys
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------
 
 
-def _describe_arrays(opened: OpenedStore, hierarchy: Hierarchy) -> tuple[tuple[ArrayInfo, ...], tuple[str, ...]]:
+def _describe_arrays(
+    opened: OpenedStore, hierarchy: Hierarchy, found: Inventory | None
+) -> tuple[tuple[ArrayInfo, ...], tuple[str, ...]]:
     """Return the arrays that can be read, and notes on these and the others."""
     arrays, notes = [], []
     for path, node in hierarchy.arrays.items():
         notes += [f"{path or 'array'}: {note}" for note in node.notes]
         try:
-            arrays += [_describe(array) for array in stored_arrays(opened, hierarchy, [path]).values()]
+            arrays += [_describe(array, found) for array in stored_arrays(opened, hierarchy, [path]).values()]
         except SourceFormatError as error:
             notes.append(f"{error} (left out)")
     return tuple(arrays), tuple(notes)
 
 
-def _describe(array: StoredArray) -> ArrayInfo:
-    layout, stored = array.layout, None if array.root is None else _count(array.root)
+def _describe(array: StoredArray, found: Inventory | None) -> ArrayInfo:
+    layout = array.layout
+    keys: int | None = None
+    nbytes: int | None = None
+    if array.root is not None:
+        keys, nbytes = _count(array.root)
+    elif found is not None:
+        keys, nbytes = found.arrays[array.path].keys, found.arrays[array.path].nbytes
     return ArrayInfo(
         path=array.path,
         shape=layout.shape,
@@ -176,8 +221,8 @@ def _describe(array: StoredArray) -> ArrayInfo:
         fill_value=say_value(array.fill),
         nbytes=layout.nbytes,
         keys_possible=layout.n_write_chunks,
-        keys_stored=None if stored is None else stored[0],
-        bytes_stored=None if stored is None else stored[1],
+        keys_stored=keys,
+        bytes_stored=nbytes,
         route=array.driver_lacks() or "driver",
     )
 
@@ -210,7 +255,7 @@ def _count(folder: Path) -> tuple[int, int]:
     """Return the number of chunk keys of an array's folder, and their bytes."""
     keys = nbytes = 0
     for key, size in _files(str(folder), ""):
-        if _CHUNK_KEY.fullmatch(key):
+        if CHUNK_KEY.fullmatch(key):
             keys += 1
             nbytes += size
     return keys, nbytes
@@ -240,11 +285,7 @@ def _files(folder: str, below: str) -> Iterator[tuple[str, int]]:
 def describe_draft(draft: Draft) -> DraftInfo:
     """Return what a draft holds; nothing in it is changed, and a run that holds it is not disturbed."""
     claimed, folders = draft.read_claim(), (draft.folder, *draft.scratch_folders())
-    source = started = None
-    if claimed is not None:
-        location = claimed[0].source.get("location")
-        source = None if location is None else str(location)
-        started = datetime.fromtimestamp(claimed[1] / 1e9, UTC).isoformat(timespec="seconds")
+    source, started = _say_claim(claimed)
     return DraftInfo(
         target=str(draft.target),
         folder=str(draft.folder),
@@ -254,6 +295,42 @@ def describe_draft(draft: Draft) -> DraftInfo:
         source=source,
         started=started,
         running=is_running(draft),
+    )
+
+
+def _say_claim(claimed: tuple[Claim, int] | None) -> tuple[str | None, str | None]:
+    """Return the source that a draft reads and when it was begun, None without a claim."""
+    if claimed is None:
+        return None, None
+    location = claimed[0].source.get("location")
+    started = datetime.fromtimestamp(claimed[1] / 1e9, UTC).isoformat(timespec="seconds")
+    return None if location is None else str(location), started
+
+
+def _drafts_in(keys: KeySpace, found: Inventory) -> tuple[DraftInfo, ...]:
+    """Return the drafts of a store, that of its own root first."""
+    drafts = []
+    for path, stock in found.drafts.items():
+        draft = StoreDraft(keys.below(path) if path else keys)
+        # Before anything is published, the chunks belong to the draft as well.
+        whole = not path and not found.arrays and not draft.is_published()
+        drafts.append(describe_store_draft(draft, nbytes=(found.total if whole else stock).nbytes))
+    return tuple(drafts)
+
+
+def describe_store_draft(draft: StoreDraft, *, nbytes: int | None) -> DraftInfo:
+    """Return what a draft in a store holds, given its bytes; nothing in it is changed."""
+    claimed = draft.read_claim()
+    source, started = _say_claim(claimed)
+    return DraftInfo(
+        target=draft.location,
+        folder=join(draft.location, FOLDER),
+        bytes=nbytes,
+        blocks_done=len(read_bundles(draft.keys.below(JOURNAL))),
+        blocks_total=None if claimed is None else _count_blocks(claimed[0].plan),
+        source=source,
+        started=started,
+        running=None,
     )
 
 

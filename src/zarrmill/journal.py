@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,17 @@ class Journal:
     """Finished blocks; those of an earlier run are there when it is opened.
 
     With ``sync`` the file system is brought up to date every SYNC_SECONDS, so that a restart of the machine costs
-    no more than that.
+    no more than that. Runs that share a draft write a ``part`` each, which the next run that has it alone takes over.
     """
 
-    def __init__(self, path: Path, *, sync: bool = True) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, sync: bool = True, part: bool = False) -> None:
         self._sync = sync
         self._results = {result.block: result for result in read_results(path)}
+        if part:
+            path = path.with_name(f"{path.stem}-{uuid.uuid4().hex}{path.suffix}")
+        else:
+            _take_over_parts(path, self._results.values())
+        self._path = path
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (it stays open as long as the journal)
         if path.stat().st_size:
             # A line that was cut short must not swallow the next one.
@@ -90,8 +95,30 @@ class Journal:
         self._file.flush()
 
 
+def _parts(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))
+
+
+def _take_over_parts(path: Path, results: Iterable[BlockResult]) -> None:
+    """Write all results to one file and remove the parts."""
+    parts = _parts(path)
+    if not parts:
+        return
+    lines = [{"format": FORMAT, "boot": boot_id()}, *(result.to_json() for result in results)]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines), encoding="utf-8")
+    os.replace(temporary, path)
+    for part in parts:
+        part.unlink()
+
+
 def read_results(path: Path) -> list[BlockResult]:
-    """Return the results that still count."""
+    """Return the results that still count, those in parts of the journal too."""
+    results = {result.block: result for file in (path, *_parts(path)) for result in _read_file(file)}
+    return list(results.values())
+
+
+def _read_file(path: Path) -> list[BlockResult]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

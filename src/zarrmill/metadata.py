@@ -297,7 +297,7 @@ def zarr_array(document: Json, opened: OpenedStore, path: str) -> zarr.Array[Any
     """
     with _explained(f"{path or 'the root array'}: zarr {zarr.__version__} cannot read the metadata"), _quiet(document):
         metadata = ArrayV3Metadata.from_dict(document)
-        return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=StorePath(opened.store, path)))
+        return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=StorePath(opened.for_arrays, path)))
 
 
 def shards_lack(document: Json) -> str | None:

@@ -26,8 +26,9 @@ from zarrmill.metadata import (
 )
 from zarrmill.plan.array_plan import ArrayPlan, Route
 from zarrmill.plan.arrays import Job, Limits, plan_array
+from zarrmill.plan.memory import Remote
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.store import OpenedStore, open_store
+from zarrmill.store import OpenedStore
 
 VERIFY = ("full", "written", "none")
 """Ways to verify, the most thorough first."""
@@ -67,6 +68,8 @@ class Prepared:
     """What is to be planned, by path."""
     notes: tuple[str, ...]
     """What people should know."""
+    remote: Remote
+    """Which ends are reached by requests to a store."""
 
     def encoded_documents(self) -> dict[str, bytes]:
         """Return the target's metadata files by path, consolidated in the root's where the source's were."""
@@ -81,11 +84,14 @@ class Prepared:
         return {"location": self.source.location, "metadata": json.loads(json.dumps(nodes, default=str))}
 
 
-def prepare(source: Any, request: Request) -> Prepared:
-    """Open a source and settle what its arrays become. Raises InvalidInputError, NotFoundError, SourceFormatError."""
+def prepare(opened: OpenedStore, request: Request, *, remote: Remote | None = None) -> Prepared:
+    """Settle what the arrays of a source become. Raises InvalidInputError, NotFoundError, SourceFormatError.
+
+    ``remote`` tells which ends besides the source are reached by requests to a store, which take memory.
+    """
     if request.verify not in VERIFY:
         raise InvalidInputError(f"verify {request.verify!r} is not known. Use one of {', '.join(VERIFY)}.")
-    opened = open_store(source)
+    remote = replace(remote or Remote(), source=opened.local is None)
     whole = read_hierarchy(opened)
     hierarchy = _selected(whole, request.arrays)
     stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
@@ -100,8 +106,17 @@ def prepare(source: Any, request: Request) -> Prepared:
             documents[path] = group_document(node)
             continue
         documents[path], jobs[path], more = _settle(node, stored[path], request, explicit=whole.is_array)
+        jobs[path] = replace(jobs[path], remote=remote)
         notes += [f"{path or 'array'}: {note}" for note in (*node.notes, *more)]
-    return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes))
+    return Prepared(opened, hierarchy, stored, documents, jobs, tuple(notes), remote)
+
+
+def prepare_planned(opened: OpenedStore, plan: RechunkPlan) -> Prepared:
+    """Open the source of a plan that was made before; raises NotFoundError for an array that is no longer there."""
+    hierarchy = _selected(read_hierarchy(opened), tuple(array.path for array in plan.arrays))
+    stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
+    documents = {path: json.loads(text) for path, text in plan.documents}
+    return Prepared(opened, hierarchy, stored, documents, {}, plan.notes, Remote(source=opened.local is None))
 
 
 def _readable(opened: OpenedStore, node: Node) -> StoredArray:
@@ -137,6 +152,7 @@ def make_plan(prepared: Prepared, *, target: str, limits: Limits, verify: str) -
         verify=verify,
         documents=tuple((path, documents[path].decode()) for path in ordered),
         notes=prepared.notes,
+        remote=prepared.remote,
     )
 
 

@@ -7,7 +7,7 @@ import ctypes
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +115,15 @@ def _tell_parents(target: Path, documents: Mapping[str, bytes]) -> None:
             return
         listed = group.get("consolidated_metadata") if isinstance(group, dict) else None
         if isinstance(listed, dict) and isinstance(listed.get("metadata"), dict):
-            _list_member(listed["metadata"], path, documents)
+            list_member(listed["metadata"], path, documents)
             temporary = folder / f".{METADATA}.tmp"
             temporary.write_text(json.dumps(group, indent=2), encoding="utf-8")
             os.replace(temporary, folder / METADATA)
         path = f"{folder.name}/{path}"
 
 
-def _list_member(listed: dict[str, Any], path: str, documents: Mapping[str, bytes]) -> None:
+def list_member(listed: dict[str, Any], path: str, documents: Mapping[str, bytes]) -> None:
+    """Set a new member, with all that is below it, in the consolidated metadata of a group."""
     for old in [p for p in listed if p == path or p.startswith(f"{path}/")]:
         del listed[old]
     for below, text in documents.items():
@@ -131,16 +132,21 @@ def _list_member(listed: dict[str, Any], path: str, documents: Mapping[str, byte
         listed[f"{path}/{below}" if below else path] = document
 
 
-def stored_terms(root: Path, prefix: str) -> int:
-    """Return the fingerprint of the keys of one array as a listing shows them.
+def stored_terms(listed: Iterable[tuple[str, int]], prefix: str) -> int:
+    """Return the fingerprint of the keys of one array as a listing shows them, each with its size.
 
     ``prefix`` is the array's path within the store; metadata files do not count.
     """
     total = 0
-    for key, nbytes in _listing(os.fspath(root), ""):
+    for key, nbytes in listed:
         if not key.rpartition("/")[2].endswith((METADATA, ".tmp")):
             total = add_terms(total, key_term(f"{prefix}/{key}", nbytes))
     return total
+
+
+def listing(folder: str) -> Iterator[tuple[str, int]]:
+    """Yield relative name and size of every file below a folder."""
+    return _listing(folder, "")
 
 
 def _listing(folder: str, below: str) -> Iterator[tuple[str, int]]:
@@ -155,26 +161,3 @@ def _listing(folder: str, below: str) -> Iterator[tuple[str, int]]:
                 yield from _listing(entry.path, f"{below}{entry.name}/")
             else:
                 yield f"{below}{entry.name}", entry.stat().st_size
-
-
-def find_changed(folder: str | os.PathLike[str], since_ns: int) -> str | None:
-    """Return a file or folder that was changed after a moment of the file system's clock, None when none was."""
-    try:
-        return _changed_below(os.fspath(folder), since_ns)
-    except FileNotFoundError as error:
-        return os.fspath(error.filename or folder)
-
-
-def _changed_below(folder: str, since_ns: int) -> str | None:
-    waiting = [folder]
-    while waiting:
-        path = waiting.pop()
-        if os.stat(path).st_mtime_ns > since_ns:
-            return path
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                elif entry.stat().st_mtime_ns > since_ns:
-                    return entry.path
-    return None

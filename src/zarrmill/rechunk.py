@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from functools import partial
-from pathlib import Path
-from typing import Any
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from zarrmill.draft import Claim, Draft, remove_tree, tree_nbytes
-from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
-from zarrmill.execute.copy import ArrayCopy, CopyOperation
 from zarrmill.execute.executors import Placement, place
-from zarrmill.execute.opening import StoredArray
-from zarrmill.execute.run import run
-from zarrmill.execute.workshop import WORKSHOP
-from zarrmill.finish import Finish, check_unchanged
-from zarrmill.journal import Journal
 from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.metadata import CodecsRequest
 from zarrmill.plan.arrays import Limits
+from zarrmill.plan.memory import Remote
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.prepare import Prepared, Request, make_plan, prepare
-from zarrmill.progress import Progress, RunFinished, RunStarted, silent
+from zarrmill.prepare import Request, make_plan, prepare
+from zarrmill.progress import Progress, silent
 from zarrmill.report import RechunkReport
-from zarrmill.resume import forget_lost, free_intermediates
-from zarrmill.store import OpenedStore, local_path, open_store
-from zarrmill.units import format_bytes, parse_bytes
+from zarrmill.store import asked_before, open_store, options_for
+from zarrmill.target import Target, open_target
+from zarrmill.units import parse_bytes
+from zarrmill.work import Work
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def rechunk(
     source: Any,
-    target: str | os.PathLike[str],
+    target: Any,
     *,
     chunks: SizesRequest | None,
     shards: ShardsRequest = "auto",
     codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     scratch: str | os.PathLike[str] | None = None,
     verify: str = "full",
@@ -55,8 +51,8 @@ def rechunk(
     """Write the source in another chunk and shard layout, within ``max_mem``, verified, and visible only when whole.
 
     Args:
-        source: path or zarr Store of a Zarr array, group or hierarchy, of format v2 or v3.
-        target: path of the Zarr v3 store that is made.
+        source: path, URL or zarr Store of a Zarr array, group or hierarchy, of format v2 or v3.
+        target: path, URL or zarr Store of the Zarr v3 store that is made.
         chunks: length of a chunk (the unit that is read) by dimension name, ``{"object": 1, "epoch": -1}``, by axis,
             ``(1, -1)``, or a mapping of array path to either; -1 is the whole axis, an axis not named keeps its length;
             None keeps all.
@@ -64,16 +60,20 @@ def rechunk(
         codecs: "keep", or names such as "zstd:5".
         checksum: end the chunks of shards in a CRC-32C.
         max_mem: bytes, or text like "2GiB", that each process which runs blocks may use above what it held before.
-        executor: "threads" (default), "serial", "processes", or any ``concurrent.futures.Executor``.
-        workers: threads or processes; by default one per core.
+        executor: "threads" (default), "serial", "processes", any ``concurrent.futures.Executor``, or a dask cluster:
+            its ``distributed.Client``, or the address of its scheduler, ``tcp://host:8786``. Its workers must see
+            source and target under the same paths.
+        workers: threads or processes; by default one per core, or all workers of a cluster.
         scratch: folder for intermediates; by default beside the target. It must not be in memory (tmpfs).
         verify: "full" reads everything back and compares digests of all values, "written" compares checksums of the
             stored bytes, "none" nothing.
         sync: bring the file system up to date before the target becomes visible.
         resume: continue a draft that an earlier run of the same request left; False starts again.
-        overwrite: replace an existing target, which stays readable until the new one is complete.
+        overwrite: replace an existing target, which on the local disk stays readable until the new one is complete; in
+            an object store it goes first, and until the new one is complete there is none.
         arrays: paths of the arrays wanted; by default all.
-        storage_options: for object stores, which come with a later version.
+        storage_options: options of obstore for URLs (endpoint, region, access_key_id, timeout, …), for both ends or, in
+            mappings named "source" and "target", for each; none is needed where the environment or a profile has them.
         progress: receives the messages of ``zarrmill.progress``.
 
     Returns:
@@ -85,6 +85,7 @@ def rechunk(
         MemoryLimitError: no plan fits into ``max_mem``.
         AlreadyExistsError: there is something at the target and ``overwrite`` is not set.
         ResumeError: the draft of another request lies there.
+        ClusterError: there is no cluster, or none of its workers is left; what is done is kept.
         BlockFailedError, VerifyError: a block failed, or what was written is not what was read.
 
     >>> import zarr, tempfile
@@ -95,33 +96,35 @@ def rechunk(
     >>> report.arrays[0].chunks, report.keys_written
     ((1, 30), 1)
     """
-    begun = time.perf_counter()
-    _check_storage_options(storage_options)
+    begun, before = time.perf_counter(), (asked_before(source), asked_before(target))
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    placement = place(executor, workers=workers)
-    prepared = prepare(source, request)
-    path = _target_path(target, prepared.source, overwrite=overwrite)
-    limits = Limits(parse_bytes(max_mem), placement.threads, placement.processes)
-    plan = make_plan(prepared, target=str(path), limits=limits, verify=verify)
-    draft = Draft(path)
-    work = _Work(plan, prepared, draft, placement, _scratch_folder(scratch, draft), sync, overwrite)
-    try:
-        return work.do(resume=resume, progress=progress or silent, begun=begun)
-    finally:
-        placement.close()
-        WORKSHOP.release()
-        draft.release()
+    opened = open_store(source, storage_options=options_for("source", storage_options))
+    options = options_for("target", storage_options)
+    with closing(place(executor, workers=workers)) as placement:
+        place_to_write = open_target(target, opened, overwrite=overwrite, storage_options=options)
+        intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
+        remote = Remote(target=place_to_write.is_remote, scratch=intermediates.folder is None)
+        prepared = prepare(opened, request, remote=remote)
+        limits = _limits(max_mem, placement)
+        if placement.changes and resume:
+            limits = _limits_begun_with(place_to_write, limits)
+        plan = make_plan(prepared, target=place_to_write.location, limits=limits, verify=verify)
+        placement.check_memory(plan.projected_mem)
+        with closing(Work(plan, prepared, place_to_write, placement, intermediates, sync)) as work:
+            work.meter.leave_out("source", before[0])
+            work.meter.leave_out("target", before[1])
+            return work.do(resume=resume, progress=progress or silent, begun=begun)
 
 
 def plan_rechunk(
     source: Any,
-    target: str | os.PathLike[str] | None = None,
+    target: Any = None,
     *,
     chunks: SizesRequest | None,
     shards: ShardsRequest = "auto",
     codecs: CodecsRequest = "keep",
     max_mem: str | int = "1GiB",
-    executor: str | Executor | None = None,
+    executor: str | Executor | Client | None = None,
     workers: int | None = None,
     verify: str = "full",
     checksum: bool = True,
@@ -132,12 +135,16 @@ def plan_rechunk(
 
     Raises the errors of ``rechunk`` that can be told before anything is read.
     """
-    _check_storage_options(storage_options)
-    placement = place(executor, workers=workers)
-    prepared = prepare(source, _request(chunks, shards, codecs, checksum, verify, arrays))
-    path = "" if target is None else str(_target_path(target, prepared.source, overwrite=True))
-    limits = Limits(parse_bytes(max_mem), placement.threads, placement.processes)
-    return make_plan(prepared, target=path, limits=limits, verify=verify)
+    with closing(place(executor, workers=workers)) as placement:
+        limits = _limits(max_mem, placement)
+    opened = open_store(source, storage_options=options_for("source", storage_options))
+    options = options_for("target", storage_options)
+    place_to_write = None if target is None else open_target(target, opened, overwrite=True, storage_options=options)
+    request = _request(chunks, shards, codecs, checksum, verify, arrays)
+    remote = Remote(target=place_to_write is not None and place_to_write.is_remote)
+    prepared = prepare(opened, request, remote=remote)
+    location = "" if place_to_write is None else place_to_write.location
+    return make_plan(prepared, target=location, limits=limits, verify=verify)
 
 
 def _request(
@@ -151,145 +158,13 @@ def _request(
     return Request(chunks, shards, codecs, checksum, verify, None if arrays is None else tuple(arrays))
 
 
-def _check_storage_options(options: Mapping[str, Any] | None) -> None:
-    if options:
-        raise InvalidInputError(
-            "storage_options are for object stores, which this version does not open. Leave them out."
-        )
+def _limits(max_mem: str | int, placement: Placement) -> Limits:
+    return Limits(parse_bytes(max_mem), placement.threads, placement.processes)
 
 
-def _target_path(target: str | os.PathLike[str], source: OpenedStore, *, overwrite: bool) -> Path:
-    """Return where the target will be; raises for one that exists, lies in the source or has nowhere to lie."""
-    path = local_path(os.fspath(target))
-    if source.local is not None:
-        folder = Path(os.path.realpath(source.local))
-        real = Path(os.path.realpath(path))
-        if real == folder:
-            raise InvalidInputError(f"target {path} is the source. Write to another location.")
-        if real.is_relative_to(folder):
-            raise InvalidInputError(f"target {path} lies inside the source {folder}. Write beside it.")
-        if folder.is_relative_to(real):
-            raise InvalidInputError(f"target {path} holds the source {folder}. Write beside it.")
-    if not path.parent.is_dir():
-        raise NotFoundError(f"folder {path.parent} for the target is not there. Make it first (mkdir -p).")
-    if os.path.lexists(path) and not overwrite:
-        raise AlreadyExistsError(f"{path} exists. Choose another target, or say overwrite (--overwrite).")
-    return path
-
-
-def _scratch_folder(scratch: str | os.PathLike[str] | None, draft: Draft) -> Path:
-    if scratch is None:
-        return draft.default_scratch
-    folder = Path(os.path.abspath(scratch))
-    if not folder.is_dir():
-        raise NotFoundError(f"scratch folder {folder} is not there. Make it first (mkdir -p).")
-    return draft.scratch_in(folder)
-
-
-class _Work:
-    """One run of a planned request."""
-
-    def __init__(
-        self,
-        plan: RechunkPlan,
-        prepared: Prepared,
-        draft: Draft,
-        placement: Placement,
-        scratch: Path,
-        sync: bool,
-        overwrite: bool,
-    ) -> None:
-        self._plan = plan
-        self._prepared = prepared
-        self._draft = draft
-        self._placement = placement
-        self._scratch = scratch
-        self._sync = sync
-        self._overwrite = overwrite
-
-    def do(self, *, resume: bool, progress: Progress, begun: float) -> RechunkReport:
-        """Claim the draft, run what is left of the plan, check, publish and report."""
-        self._check_space()
-        claim = Claim(_as_read(self._plan.to_json()), _as_read(self._prepared.identity()))
-        resumed, claimed_ns = self._draft.claim(claim, resume=resume)
-        if not resumed:
-            remove_tree(self._scratch)
-        if self._plan.scratch_bytes:
-            self._draft.use_scratch(self._scratch)
-        journal = Journal(self._draft.journal, sync=self._sync)
-        try:
-            if resumed:
-                check_unchanged(self._prepared, claimed_ns)
-                self._forget_lost(journal)
-            resumed_blocks = self._start(journal, progress)
-            self._run(journal, progress)
-            finish = Finish(self._plan, self._prepared, self._draft, journal)
-            finish.check(claimed_ns=claimed_ns, progress=progress)
-            leftovers = finish.publish(
-                sync=self._sync, overwrite=self._overwrite, scratch=self._scratch, progress=progress
-            )
-            report = finish.report(
-                seconds=time.perf_counter() - begun, resumed_blocks=resumed_blocks, leftovers=leftovers
-            )
-        finally:
-            journal.close()
-        progress(RunFinished(report.seconds, report.peak_mem))
-        return report
-
-    def _forget_lost(self, journal: Journal) -> None:
-        documents = self._prepared.documents
-        forget_lost(self._plan, journal, data=self._draft.data, scratch=self._scratch, documents=documents)
-
-    def _start(self, journal: Journal, progress: Progress) -> int:
-        """Start measuring, tell of the run, and return how many blocks are done already."""
-        if self._placement.in_process:
-            WORKSHOP.measure().restart()
-        plan, done, done_weight, blocks, weight = self._plan, 0, 0, 0, 0
-        for stage in plan.stages:
-            blocks += len(stage)
-            weight += stage.weight
-            for block in stage.blocks() if len(journal) else ():
-                if block.id in journal:
-                    done += 1
-                    done_weight += block.weight
-        progress(RunStarted(len(plan.stages), blocks, weight, done, done_weight, plan.max_mem, plan.processes))
-        return done
-
-    def _run(self, journal: Journal, progress: Progress) -> None:
-        free = partial(free_intermediates, self._scratch)
-        run(
-            self._plan,
-            self._operation(),
-            placement=self._placement,
-            journal=journal,
-            progress=progress,
-            stage_done=lambda _, stage: free(stage),
-        )
-
-    def _operation(self) -> CopyOperation:
-        data = open_store(self._draft.data, read_only=False)
-        arrays = {}
-        for plan in self._plan.arrays:
-            target = StoredArray(data, plan.path, self._prepared.documents[plan.path], plan.target)
-            arrays[plan.path] = ArrayCopy(plan, self._prepared.stored[plan.path], target, self._scratch)
-        return CopyOperation(arrays, self._plan.verify)
-
-    def _check_space(self) -> None:
-        """Raise when the intermediates cannot fit on their disk; how small the target gets is known only afterwards."""
-        needed = self._plan.scratch_bytes - tree_nbytes(self._scratch)
-        folder = self._scratch if self._scratch.exists() else self._scratch.parent
-        while not folder.exists():
-            folder = folder.parent
-        free = shutil.disk_usage(folder).free
-        if needed > free:
-            raise InvalidInputError(
-                f"{folder}: the intermediate needs {format_bytes(needed)} and {format_bytes(free)} are free. "
-                f"Give another disk with scratch (--scratch), or raise max_mem ({format_bytes(self._plan.max_mem)})."
-            )
-
-
-def _as_read(value: Any) -> Any:
-    """Return JSON values as they are after a round trip, lists for tuples."""
-    import json
-
-    return json.loads(json.dumps(value))
+def _limits_begun_with(target: Target, limits: Limits) -> Limits:
+    """Return limits with the threads and processes of a draft: a cluster that has other ones now continues it."""
+    found = target.read_claim()
+    if found is None:
+        return limits
+    return replace(limits, threads=found[0].plan["threads"], workers=found[0].plan["processes"])

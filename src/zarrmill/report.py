@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zarrmill.grid import Shape
+from zarrmill.keyspace.model import Requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,20 @@ class ArrayReport:
     """Passes over the data; more than one means an intermediate."""
     digest: str | None
     """Digest of the values, with ``verify="full"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequests:
+    """What a run asked of stores, from opening them to publishing; what the client repeats by itself is not seen."""
+
+    total: Requests
+    """At both ends."""
+    source: Requests | None
+    """At the source; None where it is on the local disk."""
+    target: Requests | None
+    """At the target, reading back included; None where it is on the local disk."""
+    earlier: Requests | None
+    """Of the blocks that an earlier run had finished, which are in none of the others; None without such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,8 @@ class RechunkReport:
     """Digest of the whole store, with ``verify="full"``."""
     notes: tuple[str, ...]
     """What people should know."""
+    requests: RunRequests | None = None
+    """What this run asked of stores; None where both ends are on the local disk."""
 
     @property
     def verified(self) -> bool:

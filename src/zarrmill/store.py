@@ -15,9 +15,11 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore, ObjectStore, StorePath
 
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
+from zarrmill.key_store import KeyStore
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.clients import open_link, wrap_client
 from zarrmill.keyspace.local import LocalKeys
+from zarrmill.keyspace.model import Requests
 from zarrmill.keyspace.object_store import ObjectKeys
 from zarrmill.keyspace.reach import check_reachable
 from zarrmill.keyspace.urls import parse_url, scheme_of
@@ -40,6 +42,13 @@ class OpenedStore:
     """The node's directory on the local disk; None where it has none."""
     keys: KeySpace = field(compare=False)
     """The same keys, for plain calls from any thread."""
+
+    @property
+    def for_arrays(self) -> Store:
+        """The store through which zarr-python reads and writes chunks: where requests are made, by way of the keys."""
+        if isinstance(self.keys, ObjectKeys):
+            return KeyStore(self.keys, read_only=self.store.read_only)
+        return self.store
 
     def __reduce__(self) -> Any:
         if isinstance(self.keys, ObjectKeys) and self.keys.link.again is not None:
@@ -87,6 +96,41 @@ def open_store(
         check_reachable(keys.link.endpoint, keys.location)
     check_something_there(keys)
     return _opened(keys, read_only=read_only)
+
+
+def counted_with(keys: KeySpace, others: KeySpace) -> KeySpace:
+    """Return keys whose requests count as those of other keys of the same bucket."""
+    return ObjectKeys(keys.link, prefix=keys.prefix, counts=others.counts) if isinstance(keys, ObjectKeys) else keys
+
+
+def asked_before(location: Any) -> Requests:
+    """Return the requests that were made through a location already: none but for a store that is open."""
+    return location.keys.counts.snapshot() if isinstance(location, OpenedStore) else Requests()
+
+
+def options_for(end: str, options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the options of one end of a run ("source" or "target"), where those of both are given apart.
+
+    >>> options_for("source", {"source": {"region": "x"}, "timeout": "9s"}), options_for("target", {"timeout": "9s"})
+    ({'timeout': '9s', 'region': 'x'}, {'timeout': '9s'})
+    """
+    if options is None:
+        return None
+    for name in ("source", "target"):
+        if not isinstance(options.get(name, {}), Mapping):
+            raise InvalidInputError(f"storage option {name}={options[name]!r} is no mapping of options for that end.")
+    shared = {key: value for key, value in options.items() if key not in ("source", "target")}
+    return {**shared, **options.get(end, {})}
+
+
+def open_new(location: Location, *, storage_options: Mapping[str, Any] | None = None) -> OpenedStore:
+    """Return a store to write to, where there may be nothing yet: at a URL, or behind something of zarr's."""
+    if isinstance(location, OpenedStore | zarr.Array | zarr.Group | StorePath | Store):
+        return open_store(location, read_only=False)
+    keys = _url_keys(os.fspath(location), storage_options)
+    if keys.read_only:
+        raise InvalidInputError(f"{keys.location} can only be read. Give another target.")
+    return _opened(keys, read_only=False)
 
 
 def open_keys(location: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> KeySpace:
@@ -152,6 +196,11 @@ def _open_directory(path: Path, *, read_only: bool) -> OpenedStore:
     if not path.is_dir():
         raise SourceFormatError(f"{path} is a file and not a Zarr directory. Open archives with zarr.storage.ZipStore.")
     return OpenedStore(str(path), LocalStore(path, read_only=read_only), path, LocalKeys(path))
+
+
+def new_directory(path: Path) -> OpenedStore:
+    """Return the store of a folder that may not be there yet, for writing."""
+    return OpenedStore(str(path), LocalStore(path), path, LocalKeys(path))
 
 
 def _open_within(store: Store, path: str, *, read_only: bool) -> OpenedStore:

@@ -21,7 +21,7 @@ from zarrmill.execute.workshop import MemoryMeter
 from zarrmill.grid import Coord, Region
 from zarrmill.hierarchy import Hierarchy, Node, read_hierarchy
 from zarrmill.progress import BlockFinished, Progress, RunFinished, RunStarted, StageStarted, StepStarted, silent
-from zarrmill.store import OpenedStore, open_store
+from zarrmill.store import OpenedStore, open_store, options_for
 from zarrmill.units import parse_bytes
 
 MOST_REGIONS = 10
@@ -78,12 +78,20 @@ class VerifyReport:
         return {**asdict(self), "equal": self.equal}
 
 
-def verify(a: Any, b: Any, *, max_mem: str | int = "256MiB", progress: Progress | None = None) -> VerifyReport:
+def verify(
+    a: Any,
+    b: Any,
+    *,
+    max_mem: str | int = "256MiB",
+    storage_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> VerifyReport:
     """Compare two stores, of either format and in any layout: nodes, types, attributes and every value bit for bit.
 
     One NaN differs from another of other bits, and -0.0 from 0.0. Each chunk is decoded once for digests; only where
     these differ chunks are read again, to name the first regions of each array that differ. Layout, codecs and
-    consolidated metadata may differ. A chunk that cannot be decoded is a problem, not an error.
+    consolidated metadata may differ. A chunk that cannot be decoded is a problem, not an error. ``storage_options`` are
+    those of ``open_store``, for both or, in mappings named "source" and "target", for the first and the second.
 
     Raises NotFoundError, SourceFormatError (metadata that cannot be read), and MemoryLimitError, before any chunk is
     read, which names the smallest limit that would do.
@@ -99,7 +107,10 @@ def verify(a: Any, b: Any, *, max_mem: str | int = "256MiB", progress: Progress 
     'array: 1 of 1 values differ in [2:3, 3:4], the first at (2, 3): 7 in the first store, 8 in the second'
     """
     begun, tell, meter, limit = time.perf_counter(), progress or silent, MemoryMeter(), parse_bytes(max_mem)
-    opened = open_store(a), open_store(b)
+    opened = (
+        open_store(a, storage_options=options_for("source", storage_options)),
+        open_store(b, storage_options=options_for("target", storage_options)),
+    )
     hierarchies = read_hierarchy(opened[0]), read_hierarchy(opened[1])
     problems = [*find_node_problems(*hierarchies), *find_metadata_problems(*hierarchies)]
     pairs = _pairs(opened, hierarchies)

@@ -125,3 +125,10 @@ def test_wrong_choice_is_refused_before_anything_runs(run, api, option):
     done = run("rechunk", "a", "b", option, "sideways")
     assert (done.exit_code, api.calls) == (2, [])
     assert f"'{option}'" in done.stderr
+
+
+def test_wrong_executor_is_one_line(run, api):
+    """What can be given is named, addresses with an example."""
+    done = run("rechunk", "a", "b", "--executor", "host:8786")
+    assert (done.exit_code, api.calls, done.stderr.count("\n")) == (2, [], 1)
+    assert "'host:8786' is not one of serial, threads, processes or an address such as tcp://host:8786." in done.stderr

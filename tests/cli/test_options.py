@@ -2,7 +2,7 @@
 
 import pytest
 
-from zarrmill.cli.options import read_chunks, read_shards
+from zarrmill.cli.options import read_chunks, read_prices, read_shards, read_storage_options
 from zarrmill.errors import InvalidInputError
 
 
@@ -56,3 +56,50 @@ def test_wrong_chunks(texts, message):
     """What cannot be meant is refused, with what was given."""
     with pytest.raises(InvalidInputError, match=message):
         read_chunks(texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "options"),
+    [
+        (None, None),
+        ([], None),
+        (["region=x", "timeout=5s"], {"region": "x", "timeout": "5s"}),
+        (["sas_token=a=b&c=d"], {"sas_token": "a=b&c=d"}),
+        (["region=x", "source.region=y"], {"region": "x", "source": {"region": "y"}}),
+        (["target.endpoint=http://127.0.0.1:1"], {"target": {"endpoint": "http://127.0.0.1:1"}}),
+    ],
+    ids=["absent", "empty", "two", "equals signs", "both and one end", "one end"],
+)
+def test_storage_options(texts, options):
+    """They are for both ends, or for the one that stands before the name."""
+    assert read_storage_options(texts) == options
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["region"], r"--storage-option 'region' is no option\. Write key=value"),
+        (["=x"], "--storage-option '=x' is no option"),
+        (["sauce.region=x"], r"--storage-option 'sauce\.region=x' is no option"),
+        (["region=x", "region=y"], r"--storage-option region is given twice\. Give it once\."),
+        (["source.a=x", "source.a=y"], r"--storage-option source\.a is given twice"),
+    ],
+    ids=["no value", "no name", "no end", "twice", "twice for an end"],
+)
+def test_wrong_storage_options(texts, message):
+    """What cannot be meant is refused, with what was given."""
+    with pytest.raises(InvalidInputError, match=message):
+        read_storage_options(texts)
+
+
+def test_prices():
+    """Kinds with their prices."""
+    assert read_prices(None) is None
+    assert read_prices("get=0.0004,put=5e-3,transfer=0") == {"get": 0.0004, "put": 0.005, "transfer": 0}
+
+
+@pytest.mark.parametrize("text", ["get", "get=", "get=much", ""])
+def test_wrong_prices(text):
+    """What is no number is refused, with what was given."""
+    with pytest.raises(InvalidInputError, match=r"--price .* is no price. Write kinds with their prices"):
+        read_prices(text)

@@ -17,6 +17,7 @@ DEFAULTS = {
     "verify": "full",
     "checksum": True,
     "arrays": None,
+    "storage_options": None,
 }
 ONLY_RECHUNK = {"scratch": None, "sync": True, "resume": True, "overwrite": False}
 
@@ -47,11 +48,13 @@ def test_rechunk_passes_its_defaults(run, api):
         (["--codec", "zstd:5"], {"codecs": "zstd:5"}),
         (["--max-mem", "2GiB"], {"max_mem": "2GiB"}),
         (["--executor", "processes", "--workers", "4"], {"executor": "processes", "workers": 4}),
+        (["--executor", "tcp://host:8786"], {"executor": "tcp://host:8786"}),
         (["--scratch", "/tmp/x"], {"scratch": "/tmp/x"}),
         (["--verify", "written"], {"verify": "written"}),
         (["--no-sync", "--no-checksum", "--no-resume"], {"sync": False, "checksum": False, "resume": False}),
         (["--overwrite"], {"overwrite": True}),
         (["--array", "flux", "--array", "time"], {"arrays": ["flux", "time"]}),
+        (["--storage-option", "source.region=x"], {"storage_options": {"source": {"region": "x"}}}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -135,7 +138,7 @@ def test_plan_passes_its_arguments(run, api, target, passed):
     api.answers["estimate"] = PLAN
     done = run("plan", "a.zarr", *target, "--chunks", "object=1,epoch=-1")
     assert done.exit_code == 0, done.stderr
-    assert called(api) == (("a.zarr", passed), DEFAULTS | {"calibrate": True})
+    assert called(api) == (("a.zarr", passed), DEFAULTS | {"calibrate": True, "prices": None})
 
 
 @pytest.mark.parametrize(

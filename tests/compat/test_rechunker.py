@@ -16,7 +16,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 from tests.compat.conftest import VALUES
 from zarrmill.compat.rechunker import LEAST_MEM, rechunk
-from zarrmill.errors import AlreadyExistsError, InvalidInputError, MemoryLimitError, NotFoundError
+from zarrmill.errors import AlreadyExistsError, ClusterError, InvalidInputError, MemoryLimitError, NotFoundError
 from zarrmill.rechunk import RechunkPlan
 
 pytestmark = [
@@ -249,6 +249,20 @@ def test_every_executor_of_rechunker_has_a_name_here(array, target, executor):
     np.testing.assert_array_equal(rechunked.execute()[:], VALUES)
     assert any("no cluster" in note for note in rechunked.notes) == (executor not in ("threads", "serial"))
     assert rechunked.plan.threads == 1 or executor not in ("python", "serial")
+
+
+def test_an_address_is_that_of_a_cluster(array, target, monkeypatch):
+    """It reaches the engine, which says when nobody answers there."""
+    monkeypatch.setattr("zarrmill.execute.cluster.CONNECT_SECONDS", 0.2)
+    with pytest.raises(ClusterError, match="no dask scheduler answers at tcp://"):
+        rechunk(array, (1, 30), "256MB", target, executor="tcp://127.0.0.1:9")
+
+
+def test_what_is_computed_here_runs_here(target):
+    """The chunks of a dask array are computed in this process, whatever cluster is named."""
+    rechunked = rechunk(da.from_array(VALUES), (1, 30), "256MB", target, executor="tcp://127.0.0.1:9")
+
+    assert any("the cluster became 'threads'" in note for note in rechunked.notes)
 
 
 def test_an_unknown_executor_is_named(array, target):

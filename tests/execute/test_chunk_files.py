@@ -104,7 +104,7 @@ def test_missing_chunks_are_none(tmp_path):
     """A chunk without a file is missing, and so is one without its folder."""
     chunks = ChunkFiles(tmp_path / "none", keys=KeyEncoding("c", "/"), grid=ChunkGrid.over((9,), (3,)), chunk_nbytes=3)
 
-    assert chunks.read((1,)) is None
+    assert chunks.read([(1,)])[0] is None
 
 
 def test_chunks_larger_than_expected_are_read_whole(tmp_path):
@@ -113,8 +113,8 @@ def test_chunks_larger_than_expected_are_read_whole(tmp_path):
     (tmp_path / "1").write_bytes(b"small")
     chunks = ChunkFiles(tmp_path, keys=KeyEncoding("", "."), grid=ChunkGrid.over((9,), (3,)), chunk_nbytes=3)
 
-    assert len(chunks.read((0,))) == 100_000
-    assert bytes(chunks.read((1,))) == b"small"
+    assert len(chunks.read([(0,)])[0]) == 100_000
+    assert bytes(chunks.read([(1,)])[0]) == b"small"
 
 
 @pytest.mark.parametrize("location", ["start", "end"])
@@ -136,7 +136,7 @@ def test_inner_chunks_of_zarr_python_are_found(tmp_path, location, order):
 
     for coord in sorted(grid.coords(), key=lambda c: tuple(c[a] for a in order)):
         region = grid.region(coord)
-        encoded = chunks.read(coord)
+        (encoded,) = chunks.read([coord])
         if coord == (0, 0) or coord[0] > 1:
             assert encoded is None
         else:
@@ -149,7 +149,7 @@ def test_batches_of_shards_stay_in_one_shard(tmp_path):
     with quiet():
         zarr.create_array(tmp_path / "a", shape=(20, 20), chunks=(2, 2), shards=(6, 10), dtype="u1")
     region = Region((3, 1), (17, 20))
-    pieces = list(encoded_chunks(stored(tmp_path / "a")).batches(region, threads=2))
+    pieces = [batch.coords for batch in encoded_chunks(stored(tmp_path / "a")).batches(region, threads=2)]
 
     assert sorted(c for piece in pieces for c in piece) == list(ChunkGrid.over((20, 20), (2, 2)).coords(region))
     assert all(len({(i // 3, j // 5) for i, j in piece}) == 1 for piece in pieces)
@@ -172,7 +172,7 @@ def test_shards_shorter_than_their_index_are_told(shard, left):
     os.truncate(path, left)
 
     with pytest.raises(SourceFormatError, match="cut short"):
-        chunks.read((0,))
+        chunks.read([(0,)])[0]
 
 
 def test_shards_without_some_of_their_chunks_are_told(shard):
@@ -182,7 +182,7 @@ def test_shards_without_some_of_their_chunks_are_told(shard):
     path.write_bytes(data[350:])
 
     with pytest.raises(SourceFormatError, match="ends before byte"):
-        chunks.read((3,))
+        chunks.read([(3,)])[0]
 
 
 def test_index_with_an_impossible_length_is_told(tmp_path):
@@ -201,5 +201,5 @@ def test_index_with_an_impossible_length_is_told(tmp_path):
 
     assert isinstance(chunks, ShardFiles)
     with pytest.raises(SourceFormatError, match="at most"):
-        chunks.read((2,))
+        chunks.read([(2,)])[0]
     assert chunks.key((2,)) == "c/0 (inner chunk (2,))"

@@ -9,8 +9,9 @@ import pytest
 
 from zarrmill.codecs.bytes_codecs import crc32c
 from zarrmill.execute.chunk_files import KeyEncoding
-from zarrmill.execute.chunk_writer import ChunkWriter, Folder
+from zarrmill.execute.chunk_writer import ChunkWriter
 from zarrmill.execute.keys import add_terms, key_term
+from zarrmill.execute.sinks import FileSinks
 from zarrmill.grid import ChunkGrid, Region
 
 
@@ -22,7 +23,7 @@ def pool():
 
 def writer(root, *, separator="/", checksums=False):
     grid = ChunkGrid.over((10, 9), (3, 3))
-    return ChunkWriter(root, path="a/b", keys=KeyEncoding("c", separator), grid=grid, checksums=checksums)
+    return ChunkWriter(FileSinks(root), path="a/b", keys=KeyEncoding("c", separator), grid=grid, checksums=checksums)
 
 
 def content(coord):
@@ -98,6 +99,8 @@ def test_failure_to_produce_is_passed_on(tmp_path, pool):
     assert not before or len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_folder_removes_what_is_not_there(tmp_path):
-    """Removing a key that was never written is no error."""
-    Folder(tmp_path).remove("c/0/0")
+def test_an_empty_chunk_that_was_never_there(tmp_path, pool):
+    """Nothing is removed where nothing is, and no folder is made for it."""
+    writer(tmp_path).write(WHOLE, lambda coords: [None] * len(coords), chunk_nbytes=9, pool=pool)
+
+    assert os.listdir(tmp_path) == []

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 import pytest
 
 from zarrmill.errors import InvalidInputError
-from zarrmill.execute.executors import InlineExecutor, place
+from zarrmill.execute.executors import InlineExecutor, is_cluster, place
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -91,8 +91,30 @@ def test_blocks_in_flight(executor, in_flight):
 @pytest.mark.parametrize("executor", ["dask", "Threads", 4, object()], ids=["dask", "Threads", "number", "object"])
 def test_others_are_refused(executor):
     """The message has the names that can be used."""
-    with pytest.raises(InvalidInputError, match="'serial', 'threads', 'processes'"):
+    with pytest.raises(InvalidInputError, match="'serial', 'threads', 'processes', the address of a dask scheduler"):
         place(executor)
+
+
+def test_what_means_a_cluster():
+    """An address has a scheme; whatever is no Client of dask's is none, and nobody has to import dask to know."""
+    assert is_cluster("tcp://host:8786")
+    assert is_cluster("tls://host:8786")
+    assert not any(is_cluster(other) for other in ("threads", None, Foreign(), "host:8786"))
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_own_executors_need_no_watch(executor):
+    """Nothing of them is left when their run is over, and nobody joins or leaves meanwhile."""
+    placement = place(executor, workers=1)
+    placement.watch()
+    placement.check_memory(2**60)
+
+    assert (placement.fenced, placement.watch_seconds, placement.changes) == (False, None, False)
+
+
+def test_blocks_of_a_given_executor_may_outlive_their_run():
+    """Of somebody else's processes nobody knows when they end."""
+    assert place(Foreign()).fenced
 
 
 @pytest.mark.parametrize("workers", [0, -1], ids=str)

@@ -17,6 +17,7 @@ from zarrmill.codecs.shard import IndexFormat
 from zarrmill.execute.chunk_files import KeyEncoding
 from zarrmill.execute.keys import add_terms, key_term
 from zarrmill.execute.shard_writer import ShardWriter
+from zarrmill.execute.sinks import FileSinks
 from zarrmill.grid import ChunkGrid, Region
 
 
@@ -26,7 +27,7 @@ def make(path, shape, chunks, shards, *, checksums=False):
         zarr.create_array(path, shape=shape, chunks=chunks, shards=shards, dtype="u2", compressors=None, fill_value=0)
     count = int(np.prod([s // c for s, c in zip(shards, chunks, strict=True)]))
     return ShardWriter(
-        path,
+        FileSinks(path),
         path="a",
         keys=KeyEncoding("c", "/"),
         grid=ChunkGrid.over(shape, chunks),

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tests.properties.cases import RECORD, fill_value, folder, full, quiet, random_values, same_bits
 from zarrmill.codecs.bytes_codecs import crc32c
 from zarrmill.execute.chunk_files import KeyEncoding
+from zarrmill.execute.sinks import FileSinks
 from zarrmill.execute.tile_writer import ZarrWriter, is_filled
 from zarrmill.execute.tiles import TileBuffer, cut
 from zarrmill.grid import ChunkGrid, Region
+from zarrmill.keyspace.local import LocalKeys
 
 POOL = ThreadPoolExecutor(1)
 
@@ -36,7 +38,8 @@ def test_tiles_in_any_pieces_are_written(data, dtype):
         grid = ChunkGrid.over(shape, chunks)
         writer = ZarrWriter(
             array,
-            root=path / "a",
+            made=LocalKeys(path / "a"),
+            sinks=FileSinks(path / "a"),
             path="a",
             keys=KeyEncoding("c", "/"),
             grid=grid,

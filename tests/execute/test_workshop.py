@@ -99,3 +99,31 @@ def test_clear_ends_the_threads(workshop):
 
     assert threading.active_count() == before
     assert workshop.meter is None
+
+
+def test_another_operation_begins_anew():
+    """In a process that serves many runs, none begins with the memory or the peak of the one before."""
+    workshop = Workshop()
+    workshop.begin("first")
+    workshop.arena(0, 64 * MIB).memory[:] = 1
+    workshop.kept["array"] = "opened"
+    assert workshop.begin("first").peak() >= 60 * MIB
+    assert workshop.kept == {"array": "opened"}
+
+    assert workshop.begin("second").peak() < 32 * MIB
+    assert workshop.kept == {}
+
+
+def test_what_an_operation_left_is_released_when_nothing_is_at_work():
+    """Neither memory of another operation nor that of a running block is taken away."""
+    workshop = Workshop()
+    workshop.begin("mine")
+    workshop.kept["array"] = "opened"
+    workshop.release_if_idle("another")
+    with workshop.lock:
+        workshop.release_if_idle("mine")
+    assert workshop.kept == {"array": "opened"}
+    workshop.release_if_idle("mine")
+
+    assert workshop.kept == {}
+    assert not workshop.lock.locked()

@@ -139,6 +139,16 @@ def test_each_process_gets_blocks():
     assert len(grid.block_grid(0, grid.domains().region((0, 0, 0, 0)))) >= 8
 
 
+@pytest.mark.parametrize("workers", [2, 8], ids=str)
+@pytest.mark.parametrize("mem", [512, 4096, 65_536], ids=str)
+def test_no_process_is_idle_because_one_could_do_it_all(mem, workers):
+    """Memory for the whole array in one tile is no reason to have one process do all of the work."""
+    plan = plan_array(job(*SIZES["G"]), Limits(mem * MIB, 1, workers=workers))
+    domain = plan.domains().region((0, 0, 0))
+
+    assert all(len(plan.block_grid(i, domain)) >= workers for i in range(len(plan.passes)))
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (5, 0, 3)], ids=str)
 def test_arrays_without_values_have_a_plan(shape):
     """No axes and no length are planned like everything else."""

@@ -14,6 +14,7 @@ from zarrmill.plan.summary import codec_word, estimate_seconds, summarize
 
 MIB = 2**20
 KEYS = {
+    "requests",
     "source", "target", "max_mem", "processes", "threads", "projected_mem", "scratch_bytes", "bytes_read",
     "bytes_written", "keys_written", "reread", "blocks", "estimated_seconds", "stages", "arrays", "notes",
 }  # fmt: skip

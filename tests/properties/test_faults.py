@@ -9,11 +9,11 @@ import zarrmill
 from tests.properties.cases import Source
 from tests.properties.checks import check_same_values
 from zarrmill.errors import BlockFailedError, PublishError, VerifyError
+from zarrmill.execute import readers, shard_writer, tiles
 from zarrmill.execute import run as loop
-from zarrmill.execute import tiles
 from zarrmill.execute.chunk_writer import ChunkWriter
 from zarrmill.execute.encoder import Encoder
-from zarrmill.execute.shard_writer import OpenShard, ShardWriter
+from zarrmill.execute.shard_writer import OpenShard
 
 SOURCE = Source((40, 30), (40, 1), None, "f8", "zstd", "zero", missing=0.0)
 LAYOUTS = {"chunks": {"chunks": (4, 15), "shards": None}, "shards": {"chunks": (4, 15), "shards": (8, 30)}}
@@ -46,6 +46,7 @@ def swap_chunks(monkeypatch):
 
 def misplace_a_chunk(monkeypatch):
     """The values of a source chunk go to the place of its neighbour."""
+    monkeypatch.setattr(readers, "run_axis", lambda grid, nbytes: None)
     real = tiles.Window.scatter
 
     def scatter(self, coord, values):
@@ -54,12 +55,29 @@ def misplace_a_chunk(monkeypatch):
     monkeypatch.setattr(tiles.Window, "scatter", scatter)
 
 
+def misplace_a_run(monkeypatch):
+    """The values of neighbouring chunks, moved as one, are set in another order."""
+    real = tiles.TileBuffer.put
+    monkeypatch.setattr(tiles.TileBuffer, "put", lambda self, region, values: real(self, region, values[:, ::-1]))
+
+
 def forget_a_chunk(monkeypatch):
     """A source chunk is read but not put into the tile, which still holds what was there before."""
+    monkeypatch.setattr(readers, "run_axis", lambda grid, nbytes: None)
     real = tiles.Window.scatter
     monkeypatch.setattr(
         tiles.Window, "scatter", lambda self, coord, values: None if coord[-1] == 3 else real(self, coord, values)
     )
+
+
+def forget_a_run(monkeypatch):
+    """Chunks are read but not put into the tile."""
+    real = tiles.TileBuffer.put
+
+    def put(self, region, values):
+        return None if region.start[-1] == 0 else real(self, region, values)
+
+    monkeypatch.setattr(tiles.TileBuffer, "put", put)
 
 
 def drop_a_chunk(monkeypatch):
@@ -86,7 +104,9 @@ def negate_zero(monkeypatch):
     monkeypatch.setattr(Encoder, "encode", encode)
 
 
-FAULTS = [flip_a_bit, swap_chunks, misplace_a_chunk, forget_a_chunk, drop_a_chunk, negate_zero]
+FAULTS = [
+    flip_a_bit, swap_chunks, misplace_a_chunk, misplace_a_run, forget_a_chunk, forget_a_run, drop_a_chunk, negate_zero,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -113,7 +133,7 @@ def lose_a_file(monkeypatch):
     real = Finish.check
 
     def check(self, **options):
-        keys = sorted(p for p in self._draft.data.rglob("*") if p.is_file())
+        keys = sorted(p for p in self._target._draft.data.rglob("*") if p.is_file())
         keys[1].unlink()
         return real(self, **options)
 
@@ -127,7 +147,7 @@ def cut_a_file(monkeypatch):
     real = Finish.check
 
     def check(self, **options):
-        key = sorted(p for p in self._draft.data.rglob("*") if p.is_file())[1]
+        key = sorted(p for p in self._target._draft.data.rglob("*") if p.is_file())[1]
         key.write_bytes(key.read_bytes()[:-1])
         return real(self, **options)
 
@@ -141,7 +161,7 @@ def add_a_file(monkeypatch):
     real = Finish.check
 
     def check(self, **options):
-        key = sorted(p for p in self._draft.data.rglob("*") if p.is_file())[1]
+        key = sorted(p for p in self._target._draft.data.rglob("*") if p.is_file())[1]
         key.with_name("9.9").write_bytes(b"x")
         return real(self, **options)
 
@@ -177,7 +197,7 @@ def test_a_key_that_is_counted_but_not_written_is_found(tmp_path, layout, monkey
         def write(self, coords, produce):
             written = real(self, coords, produce)
             if (2, 1) in coords:
-                self._folder.remove(self._keys.key((2, 1)))
+                self._sinks.remove(self._keys.key((2, 1)))
             return written
 
         monkeypatch.setattr(ChunkWriter, "_write_some", write)
@@ -186,7 +206,7 @@ def test_a_key_that_is_counted_but_not_written_is_found(tmp_path, layout, monkey
 
         def close(self, written, name):
             real_close(self, written, name)
-            self._folder.remove(self.key)
+            self._sinks.remove(self.key)
 
         monkeypatch.setattr(OpenShard, "close", close)
 
@@ -198,8 +218,8 @@ def test_a_key_that_is_counted_but_not_written_is_found(tmp_path, layout, monkey
 def test_wrong_offsets_in_a_shard_are_found(tmp_path, monkeypatch):
     """An index that points to a neighbour's bytes is found by reading back through the index."""
     SOURCE.make(tmp_path / "s")
-    real = ShardWriter._number
-    monkeypatch.setattr(ShardWriter, "_number", lambda self, coord: real(self, coord) ^ 1)
+    real = shard_writer.numbers
+    monkeypatch.setattr(shard_writer, "numbers", lambda coords, per_shard: real(coords, per_shard) ^ 1)
 
     with pytest.raises(BlockFailedError, match="digest"):
         zarrmill.rechunk(tmp_path / "s", tmp_path / "t", sync=False, **LAYOUTS["shards"])

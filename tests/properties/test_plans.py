@@ -132,7 +132,7 @@ def test_plans_of_several_passes_keep_their_promises(case, passes, prefer_passes
     prefer_passes(passes)
     shape, source, target, shards = case
     job = Job("x", ArrayLayout(shape, "float64", 8, source), ArrayLayout(shape, "float64", 8, target, shards))
-    limits = Limits(44 * MIB, 2)
+    limits = Limits({2: 52, 4: 46}[passes] * MIB, 2)
     plan = plan_of([plan_array(job, limits)], limits)
 
     check_plan(plan)

@@ -11,6 +11,7 @@ from zarrmill.cli.demo import demo
 from zarrmill.cli.drafts import discard
 from zarrmill.cli.failures import CommandGroup
 from zarrmill.cli.inspect import digest, info, verify
+from zarrmill.cli.jobs import publish, run
 from zarrmill.cli.lightcurves import app as lightcurves
 from zarrmill.cli.rechunk import plan, rechunk
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(lightcurves, name="lightcurves")
-for command in (info, plan, rechunk, verify, digest, discard, demo):
+for command in (info, plan, rechunk, run, publish, verify, digest, discard, demo):
     app.command()(command)
 
 

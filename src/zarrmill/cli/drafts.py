@@ -10,8 +10,10 @@ from zarrmill.cli.output import show
 def discard(
     target: options.Target,
     *,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Remove what an unfinished run to TARGET has left: its draft, journal and intermediates; never TARGET itself."""
-    show(zarrmill.discard(target), tables.discard_tables, as_json=json)
+    report = zarrmill.discard(target, storage_options=options.read_storage_options(storage_option))
+    show(report, tables.discard_tables, as_json=json)

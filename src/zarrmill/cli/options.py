@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,15 +22,12 @@ VERBOSE = "zarrmill.verbose"
 _LAYOUT = "Layout"
 _RESOURCES = "Memory and processes"
 _SAFETY = "Safety"
+_STORES = "Stores at URLs"
 _OUTPUT = "Output"
 
 
-class ExecutorChoice(StrEnum):
-    """Where blocks run."""
-
-    serial = "serial"
-    threads = "threads"
-    processes = "processes"
+EXECUTORS = ("serial", "threads", "processes")
+"""Values of ``--executor`` that a shell can complete; the others are addresses."""
 
 
 class VerifyChoice(StrEnum):
@@ -54,6 +51,13 @@ class ProgressChoice(StrEnum):
 def _remember_verbose(context: typer.Context, value: bool) -> bool:
     context.meta[VERBOSE] = value
     return value
+
+
+def _check_executor(value: str | None) -> str | None:
+    if value is None or value in EXECUTORS or "://" in value:
+        return value
+    names = ", ".join(EXECUTORS)
+    raise typer.BadParameter(f"{value!r} is not one of {names} or an address such as tcp://host:8786")
 
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Zarr array, group or hierarchy to read, v2 or v3.")]
@@ -105,9 +109,15 @@ MaxMem = Annotated[
     ),
 ]
 Executor = Annotated[
-    ExecutorChoice | None,
+    str | None,
     typer.Option(
-        "--executor", help="Where blocks run; threads unless something else is said.", rich_help_panel=_RESOURCES
+        "--executor",
+        metavar="serial|threads|processes|ADDRESS",
+        help="Where blocks run; threads unless something else is said. ADDRESS is that of a dask scheduler, "
+        "tcp://host:8786; its workers must see source and target.",
+        autocompletion=lambda: list(EXECUTORS),
+        callback=_check_executor,
+        rich_help_panel=_RESOURCES,
     ),
 ]
 Workers = Annotated[
@@ -116,7 +126,8 @@ Workers = Annotated[
         "--workers",
         min=1,
         metavar="N",
-        help="Threads, or processes with --executor processes; as many as cores unless said.",
+        help="Threads, or processes with --executor processes; as many as cores unless said. Of a cluster: workers "
+        "used at the most.",
         rich_help_panel=_RESOURCES,
     ),
 ]
@@ -153,6 +164,26 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an existing target, once the new one is whole.", rich_help_panel=_SAFETY),
 ]
+StorageOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--storage-option",
+        metavar="KEY=VALUE",
+        help="Option of a store at a URL, such as endpoint, region or timeout; repeat it for more. source.KEY and "
+        "target.KEY are for one end alone (of two stores the first is the source).",
+        rich_help_panel=_STORES,
+    ),
+]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        metavar="KIND=PRICE,…",
+        help="Prices of 1,000 requests (get, put, list, head, delete) and of a GB that is read (transfer), such as "
+        "get=0.0004,put=0.005: the cost of a run is told as well.",
+        rich_help_panel=_STORES,
+    ),
+]
 Calibrate = Annotated[
     bool,
     typer.Option("--calibrate/--no-calibrate", help="Estimate the time from a short measurement."),
@@ -177,11 +208,39 @@ Verbose = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
+PlanFile = Annotated[str, typer.Argument(metavar="PLAN", help="File that zarrmill plan --out has written.")]
+PlanOut = Annotated[
+    str | None,
+    typer.Option("--out", metavar="FILE", help="Also write the plan to a file, whose blocks zarrmill run runs."),
+]
+StageNumber = Annotated[int, typer.Option("--stage", min=1, metavar="N", help="Stage of the plan, from 1.")]
+BlockRange = Annotated[
+    str | None,
+    typer.Option("--blocks", metavar="A:B", help="Its blocks A to B - 1, counted from 0; all unless said."),
+]
+CheckOnly = Annotated[bool, typer.Option("--check", help="Verify by the digests in the journal and publish nothing.")]
 DemoOut = Annotated[str, typer.Option("--out", metavar="DIR", help="Where the demonstration puts its files.")]
 DemoObjects = Annotated[int | None, typer.Option("--objects", min=1, metavar="N", help="Objects of the survey.")]
 DemoEpochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Epochs of the survey.")]
 DemoSeed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
 DemoMaxMem = Annotated[str | None, typer.Option("--max-mem", metavar="SIZE", help="Memory limit: 256MiB, 1GiB.")]
+
+
+def read_blocks(text: str | None) -> slice:
+    """Return the slice that ``--blocks`` means.
+
+    >>> read_blocks("0:500"), read_blocks("500:"), read_blocks(None)
+    (slice(0, 500, None), slice(500, None, None), slice(None, None, None))
+    """
+    if text is None:
+        return slice(None)
+    start, colon, stop = text.partition(":")
+    numbers = [int(part) if part.isdecimal() else None for part in (start, stop)]
+    wrong = any(part and number is None for part, number in zip((start, stop), numbers, strict=True))
+    first, last = numbers
+    if not colon or wrong or (first is not None and last is not None and first >= last):
+        raise InvalidInputError(f"--blocks {text!r} is not a range. Write it as 0:500, 500: or :500.")
+    return slice(first, last)
 
 
 def read_chunks(texts: Sequence[str] | None) -> SizesRequest | None:
@@ -206,6 +265,48 @@ def read_shards(texts: Sequence[str] | None) -> SizesRequest | Literal["auto"] |
         return None
     sizes, by_path = _read_by_path(texts, option="--shards")
     return by_path or sizes
+
+
+def read_storage_options(texts: Sequence[str] | None) -> Mapping[str, Any] | None:
+    """Return the options that ``--storage-option`` gives, those of one end below its name; None where there are none.
+
+    >>> read_storage_options(["region=x", "source.endpoint=http://127.0.0.1:9000"])
+    {'region': 'x', 'source': {'endpoint': 'http://127.0.0.1:9000'}}
+    """
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        end, dot, key = name.strip().rpartition(".")
+        if not (equals and key) or (dot and end not in ("source", "target")):
+            raise InvalidInputError(
+                f"--storage-option {text!r} is no option. Write key=value, or source.key=value or target.key=value for "
+                f"one end."
+            )
+        options = found.setdefault(end, {}) if end else found
+        if key in options:
+            raise InvalidInputError(f"--storage-option {name.strip()} is given twice. Give it once.")
+        options[key] = value
+    return found or None
+
+
+def read_prices(text: str | None) -> dict[str, float] | None:
+    """Return the prices that ``--price`` gives, None without it.
+
+    >>> read_prices("get=0.0004, put=0.005")
+    {'get': 0.0004, 'put': 0.005}
+    """
+    if text is None:
+        return None
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        kind, _, price = part.partition("=")
+        try:
+            found[kind.strip()] = float(price)
+        except ValueError:
+            raise InvalidInputError(
+                f"--price {part.strip()!r} is no price. Write kinds with their prices, such as get=0.0004,put=0.005."
+            ) from None
+    return found
 
 
 def _read_by_path(texts: Sequence[str], *, option: str) -> tuple[Sizes | None, dict[str, Sizes]]:

@@ -21,7 +21,10 @@ def plan(
     workers: options.Workers = None,
     verify: options.Verify = options.VerifyChoice.full,
     checksum: options.Checksum = True,
+    storage_option: options.StorageOptions = None,
+    price: options.Price = None,
     calibrate: options.Calibrate = True,
+    out: options.PlanOut = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -29,6 +32,22 @@ def plan(
 
     Example: zarrmill plan survey.zarr --chunks object=1,epoch=-1 --max-mem 2GiB
     """
+    if out is not None:
+        planned = zarrmill.plan_rechunk(
+            source,
+            target,
+            chunks=options.read_chunks(chunks),
+            shards=options.read_shards(shards),
+            codecs=codec,
+            max_mem=max_mem,
+            executor=executor,
+            workers=workers,
+            verify=verify.value,
+            checksum=checksum,
+            arrays=array,
+            storage_options=options.read_storage_options(storage_option),
+        )
+        zarrmill.write_plan(planned, out)
     report = zarrmill.estimate(
         source,
         target,
@@ -36,11 +55,13 @@ def plan(
         shards=options.read_shards(shards),
         codecs=codec,
         max_mem=max_mem,
-        executor=executor and executor.value,
+        executor=executor,
         workers=workers,
         verify=verify.value,
         checksum=checksum,
         arrays=array,
+        storage_options=options.read_storage_options(storage_option),
+        prices=options.read_prices(price),
         calibrate=calibrate,
     )
     show(report, tables.plan_tables, as_json=json)
@@ -63,6 +84,7 @@ def rechunk(
     checksum: options.Checksum = True,
     resume: options.Resume = True,
     overwrite: options.Overwrite = False,
+    storage_option: options.StorageOptions = None,
     progress: options.Progress = options.ProgressChoice.auto,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -79,7 +101,7 @@ def rechunk(
             shards=options.read_shards(shards),
             codecs=codec,
             max_mem=max_mem,
-            executor=executor and executor.value,
+            executor=executor,
             workers=workers,
             scratch=scratch,
             verify=verify.value,
@@ -88,6 +110,7 @@ def rechunk(
             resume=resume,
             overwrite=overwrite,
             arrays=array,
+            storage_options=options.read_storage_options(storage_option),
             progress=client,
         )
     show(report, tables.rechunk_tables, as_json=json)

@@ -57,9 +57,23 @@ def rechunk_tables(data: Json) -> list[Table]:
         ],
         ["written", format_bytes(data["bytes_written"])],
         ["blocks", f"{data['blocks']:,}{resumed}"],
+        *_request_facts(data.get("requests")),
         ["verified", _say_verified(data)],
     ]
     return [_pick(arrays, columns), Table(facts), _notes(data)]
+
+
+def blocks_tables(data: Json) -> list[Table]:
+    """Return what a run of some blocks has done."""
+    resumed = f", {data['resumed_blocks']:,} of them done before" if data["resumed_blocks"] else ""
+    facts = [
+        ["target", str(data["target"])],
+        ["stage", str(data["stage"])],
+        ["blocks", f"{data['blocks']:,}{resumed}"],
+        ["time", format_seconds(data["seconds"])],
+        ["peak memory", f"{format_bytes(data['peak_mem'])} of {format_bytes(data['max_mem'])}"],
+    ]
+    return [Table(facts)]
 
 
 def plan_tables(data: Json) -> list[Table]:
@@ -77,6 +91,7 @@ def plan_tables(data: Json) -> list[Table]:
         ["written", f"{format_bytes(data['bytes_written'])}, {_say_count(data['keys_written'], 'key')}"],
         ["scratch space", format_bytes(data["scratch_bytes"]) if data["scratch_bytes"] else "none"],
         ["blocks", f"{data['blocks']:,}"],
+        *_request_facts(data.get("requests")),
     ]
     return [
         _pick(arrays, columns | {"read times": "reread", "keys": "keys"}),
@@ -86,6 +101,25 @@ def plan_tables(data: Json) -> list[Table]:
         Table(facts),
         _notes(data),
     ]  # fmt: skip
+
+
+def _request_facts(requests: Json | None) -> list[list[str]]:
+    """Return a line for each end in a store, for an earlier run, and for the cost."""
+    if requests is None:
+        return []
+    names = {"source": "requests to source", "target": "requests to target", "earlier": "of an earlier run"}
+    facts = [[name, _say_requests(requests[end])] for end, name in names.items() if requests.get(end)]
+    return facts + ([["cost", f"{requests['cost']:.4g}"]] if requests.get("cost") is not None else [])
+
+
+def _say_requests(end: Json) -> str:
+    """Return requests by kind, those that there are.
+
+    >>> _say_requests({"gets": 1200, "puts": 0, "lists": 2, "heads": 0, "deletes": 0})
+    '1,200 GET, 2 LIST'
+    """
+    kinds = ("gets", "puts", "lists", "heads", "deletes")
+    return ", ".join(f"{end[kind]:,} {kind[:-1].upper()}" for kind in kinds if end[kind]) or "none"
 
 
 def info_tables(data: Json) -> list[Table]:
@@ -108,7 +142,10 @@ def _say_draft(draft: Json) -> str:
     """Return a draft as one line: how far it is, and what can be done with it."""
     of = f" of {draft['blocks_total']}" if draft["blocks_total"] is not None else ""
     state = "being written" if draft["running"] else "unfinished: run its command again, or zarrmill discard it"
-    return f"{draft['target']}, {draft['blocks_done']}{of} blocks done, {format_bytes(draft['bytes'])} ({state})"
+    if draft["running"] is None:
+        state = f"begun {draft['started']}; a store cannot tell whether it is being written: if not, {state}"
+    size = "" if draft["bytes"] is None else f", {format_bytes(draft['bytes'])}"
+    return f"{draft['target']}, {draft['blocks_done']}{of} blocks done{size} ({state})"
 
 
 def verify_tables(data: Json) -> list[Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ import numcodecs
 import numcodecs.blosc
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
 from zarrmill.errors import SourceFormatError
 
@@ -47,6 +48,10 @@ class BytesCodec:
     """Return the decoded bytes of a buffer, given how many are expected (0 when unknown)."""
     decode_into: Callable[[Any, Any], bool] | None = None
     """Decode a buffer into writable memory and return True, or False where it does not hold exactly as many bytes."""
+    encode_many: Callable[[NDArray[np.uint8]], list[Buffer]] | None = None
+    """Encode the rows of a contiguous matrix in one call, which lets other threads run for longer than each would."""
+    decode_many: Callable[[Sequence[Any], NDArray[np.uint8]], bool] | None = None
+    """Decode buffers into the rows of a matrix and return True, or False where not all of them fit."""
 
 
 class _ZstdContexts(threading.local):
@@ -81,7 +86,30 @@ def _zstd(config: Mapping[str, Any]) -> BytesCodec:
         large.decode(data, out)
         return True
 
-    return BytesCodec("zstd", encode, decode, decode_into)
+    def encode_many(rows: NDArray[np.uint8]) -> list[Buffer]:
+        made: Any = contexts.compressor.multi_compress_to_buffer(_segments(rows))
+        return list(made)
+
+    def decode_many(parts: Sequence[Any], rows: NDArray[np.uint8]) -> bool:
+        sizes = np.full(len(rows), rows.shape[1], dtype="=u8").tobytes()
+        try:
+            decoded: Any = contexts.decompressor.multi_decompress_to_buffer(list(parts), decompressed_sizes=sizes)
+        except zstandard.ZstdError:
+            return False
+        for row, data in zip(rows, decoded, strict=True):
+            row[:] = np.frombuffer(data, dtype=np.uint8)
+        return True
+
+    many = {"multi_compress_to_buffer", "multi_decompress_to_buffer"} <= zstandard.backend_features
+    return BytesCodec("zstd", encode, decode, decode_into, *((encode_many, decode_many) if many else ()))
+
+
+def _segments(rows: NDArray[np.uint8]) -> zstandard.BufferWithSegments:
+    """Return the rows of a contiguous matrix as the library takes them: offsets and lengths beside one buffer."""
+    count, nbytes = rows.shape
+    table = np.empty((count, 2), dtype="=u8")
+    table[:, 0], table[:, 1] = np.arange(count, dtype="=u8") * nbytes, nbytes
+    return zstandard.BufferWithSegments(rows.reshape(-1).data, table.tobytes())
 
 
 def _blosc(config: Mapping[str, Any]) -> BytesCodec:

@@ -71,6 +71,20 @@ class CodecChain:
             raise SourceFormatError(f"{self._codecs[0].name}: {error}") from error
         return self._values(data)
 
+    def decode_many(self, encoded: Sequence[Buffer], out: NDArray[Any]) -> None:
+        """Decode small chunks into the first axis of ``out``; raises SourceFormatError as ``decode`` does."""
+        first = self._codecs[0] if self._codecs else None
+        if first is not None and first.decode_many is not None and self._plain and len(encoded) > 1:
+            parts: list[Any] = list(encoded)
+            for codec in reversed(self._codecs[1:]):
+                parts = [codec.decode(part, 0) for part in parts]
+            if first.decode_many(parts, out.view(np.uint8).reshape(len(parts), -1)):
+                return
+        for data, chunk in zip(encoded, out, strict=True):
+            values = self.decode(data, chunk)
+            if values is not chunk:
+                chunk[...] = values
+
     def _values(self, data: Any) -> NDArray[Any]:
         raw = np.frombuffer(data, dtype=np.uint8)
         if raw.nbytes != self.nbytes:
@@ -98,6 +112,16 @@ class CodecChain:
         for codec in self._codecs:
             data = codec.encode(data)
         return data if self._codecs else bytes(data)
+
+    def encode_many(self, rows: NDArray[np.uint8]) -> list[Buffer]:
+        """Return the encoded bytes of chunks given as the rows of a contiguous matrix, each in C order."""
+        first = self._codecs[0] if self._codecs else None
+        if first is None or first.encode_many is None or not self._plain:
+            return [self.encode_bytes(row) for row in rows]
+        parts = first.encode_many(rows)
+        for codec in self._codecs[1:]:
+            parts = [codec.encode(part) for part in parts]
+        return parts
 
 
 def _transpose_order(documents: list[dict[str, Any]], ndim: int) -> tuple[int, ...] | None:

@@ -34,6 +34,7 @@ from zarrmill.compat.targets import (
 from zarrmill.compat.xarray_source import ENCODING
 from zarrmill.compat.zarr_options import ArrayOptions, default_codecs, read_options
 from zarrmill.errors import AlreadyExistsError, InvalidInputError
+from zarrmill.execute.executors import is_cluster
 from zarrmill.grid import Shape
 from zarrmill.hierarchy import Hierarchy
 from zarrmill.layout import choose_shards
@@ -205,7 +206,7 @@ def rechunk(
     target_options: Mapping[str, Any] | None = None,
     temp_store: Any = None,
     temp_options: Mapping[str, Any] | None = None,
-    executor: str | Executor = "dask",
+    executor: str | Executor | Any = "dask",
     array_name: str | None = None,
 ) -> Rechunked:
     """Plan a rechunking as rechunker's function of the same name does; ``execute`` does it.
@@ -320,13 +321,16 @@ def _all_overwrite(options: Mapping[str, ArrayOptions]) -> bool:
 
 def _executor(executor: Any, *, computed: bool) -> tuple[str | Executor, list[str]]:
     """Return the executor that stands for rechunker's, and a note where it is another."""
-    if isinstance(executor, Executor):
+    cluster = is_cluster(executor)
+    if cluster and computed:
+        return "threads", ["the cluster became 'threads': the source is computed in this process"]
+    if cluster or isinstance(executor, Executor):
         return executor, []
     name = executor.lower() if isinstance(executor, str) else None
     if name not in _EXECUTORS and name not in _OWN:
         raise InvalidInputError(
-            f"executor {executor!r} is not known. Use one of {', '.join([*_EXECUTORS, *_OWN])}, or a "
-            f"concurrent.futures.Executor."
+            f"executor {executor!r} is not known. Use one of {', '.join([*_EXECUTORS, *_OWN])}, a distributed.Client, "
+            f"the address of a dask scheduler (tcp://host:8786) or a concurrent.futures.Executor."
         )
     own = _EXECUTORS.get(name, name)
     if computed and own == "processes":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from zarrmill.codecs.bytes_codecs import Buffer, checked_payload, crc32c
 from zarrmill.errors import SourceFormatError
-from zarrmill.execute.opening import StoredArray, encoded_chunks, open_chunk_writer, open_reader
+from zarrmill.execute.fence import Fence
+from zarrmill.execute.opening import StoredArray, encoded_chunks, has_checksum, open_chunk_writer, open_reader
 from zarrmill.execute.readers import Tally
+from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.execute.writers import Encoded, Written
 from zarrmill.grid import Coord, Region
 from zarrmill.plan.model import Advance
@@ -18,10 +19,11 @@ from zarrmill.plan.model import Advance
 class BytesMover:
     """Moves encoded chunks from one layout to another as they are, decoding them only for the digest."""
 
-    def __init__(self, source: StoredArray, target: StoredArray, *, verify: str) -> None:
+    def __init__(self, source: StoredArray, target: StoredArray, *, verify: str, fence: Fence | None = None) -> None:
         self._name = source.name
+        self._remote = source.root is None
         self._chunks = encoded_chunks(source)
-        self._writer = open_chunk_writer(target, checksums=verify == "written")
+        self._writer = open_chunk_writer(target, checksums=verify == "written", fence=fence)
         self._reader = open_reader(source, digest=True) if verify == "full" else None
         self._had_checksum = has_checksum(source)
         self._gets_checksum = has_checksum(target)
@@ -45,7 +47,8 @@ class BytesMover:
         return self._tally, written
 
     def _produce(self, coords: list[Coord]) -> list[Encoded]:
-        encoded = [self._moved(coord) for coord in coords]
+        # From a store all are asked for at once: a thread that waits for one after the other would do nothing else.
+        encoded = list(WORKSHOP.requests().map(self._moved, coords) if self._remote else map(self._moved, coords))
         with self._lock:
             self._tally.chunks += len(coords)
             self._tally.nbytes += sum(len(data) for data in encoded if data is not None)
@@ -53,19 +56,26 @@ class BytesMover:
 
     def _moved(self, coord: Coord) -> Encoded:
         try:
-            data = self._chunks.read(coord)
-            if data is None:
-                return None
-            payload: Buffer = checked_payload(data) if self._had_checksum else data
+            payload = self._payload(coord)
         except SourceFormatError as error:
             raise SourceFormatError(
                 f"{self._name}: chunk {self._chunks.key(coord)} cannot be read: {error}. "
                 f"Restore it from a copy, or remove it to have it read as missing."
             ) from error
+        if payload is None:
+            return None
         copied = bytes(payload)
         return copied + crc32c(copied).to_bytes(4, "little") if self._gets_checksum else copied
 
-
-def has_checksum(array: StoredArray) -> bool:
-    """Tell whether the chunks of an array end in a CRC-32C."""
-    return bool(array.layout.codecs) and json.loads(array.layout.codecs[-1])["name"] == "crc32c"
+    def _payload(self, coord: Coord) -> Buffer | None:
+        """Return the encoded chunk without its checksum; one that does not fit it is read a second time."""
+        data = self._chunks.read([coord])[0]
+        if data is None or not self._had_checksum:
+            return data
+        try:
+            return checked_payload(data)
+        except SourceFormatError:
+            again = self._chunks.read_again(coord)
+            if again is None:
+                raise
+            return checked_payload(again)

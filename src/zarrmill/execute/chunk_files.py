@@ -5,16 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.shard import EMPTY, Index, IndexFormat
 from zarrmill.errors import SourceFormatError
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape, ceil_div
-from zarrmill.plan.memory import RUN_BYTES, encoded_bound
+from zarrmill.plan.memory import RUN_BYTES, RUN_CHUNKS, encoded_bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,27 @@ _LAST_BYTE = 2**63 - 1
 """Largest offset that a file can have; an index that was damaged may hold more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Chunks that are read together."""
+
+    coords: list[Coord]
+    """Their coordinates."""
+    read: Callable[[], list[Buffer | None]]
+    """Returns them as ``ReadChunks.read`` does."""
+
+
 class ReadChunks(Protocol):
     """Reads encoded (inner) chunks; any number of threads may use it at once."""
 
-    def read(self, coord: Coord) -> Buffer | None:
-        """Return the encoded chunk, valid until the thread's next call, or None where it is missing."""
+    def read(self, coords: Sequence[Coord]) -> list[Buffer | None]:
+        """Return the encoded chunks, valid until the thread's next call, None for each that is missing."""
 
-    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+    def batches(self, region: Region, *, threads: int) -> Iterator[Batch]:
         """Yield the chunks that touch a region, in pieces of work that are read well together."""
+
+    def read_again(self, coord: Coord) -> Buffer | None:
+        """Return a chunk that did not decode as it comes a second time, None where that cannot help."""
 
     def key(self, coord: Coord) -> str:
         """Return the key in which a chunk lies, for messages."""
@@ -75,13 +92,18 @@ class _ThreadBuffer(threading.local):
         return self._view
 
 
+def batch_size(count: int, *, chunk_nbytes: int, threads: int) -> int:
+    """Return how many of ``count`` chunks make a piece of about RUN_BYTES, and enough pieces for every thread."""
+    return max(1, min(RUN_BYTES // max(1, chunk_nbytes), RUN_CHUNKS, ceil_div(count, 2 * threads)))
+
+
 def batch(grid: ChunkGrid, region: Region, *, chunk_nbytes: int, threads: int) -> Iterator[list[Coord]]:
     """Yield the chunks that touch a region, in C order: pieces of about RUN_BYTES, and enough of them for every thread.
 
     No list of all is ever made: of tiny chunks there may be so many that it would be larger than their values.
     """
-    coords, count = grid.coords(region), grid.box(region).size
-    size = max(1, min(RUN_BYTES // max(1, chunk_nbytes), ceil_div(count, 2 * threads)))
+    coords = grid.coords(region)
+    size = batch_size(grid.box(region).size, chunk_nbytes=chunk_nbytes, threads=threads)
     while some := list(itertools.islice(coords, size)):
         yield some
 
@@ -101,18 +123,29 @@ class ChunkFiles:
         """Return the key of a chunk."""
         return self._keys.key(coord)
 
-    def read(self, coord: Coord) -> Buffer | None:
-        """Return the encoded chunk, valid until the thread's next call, or None where it is missing."""
-        path = f"{self._root}/{self._keys.key(coord)}"
+    def read(self, coords: Sequence[Coord]) -> list[Buffer | None]:
+        """Return the encoded chunks, valid until the thread's next call, None for each that is missing."""
+        view, used = self._buffer.at_least(len(coords) * self._bound), 0
+        chunks: list[Buffer | None] = []
+        for coord in coords:
+            chunk = self._read_one(f"{self._root}/{self._keys.key(coord)}", view[used : used + self._bound])
+            chunks.append(chunk)
+            used += self._bound if chunk is not None else 0
+        return chunks
+
+    def read_again(self, coord: Coord) -> None:
+        """Return None: a file is the same a second time."""
+
+    def _read_one(self, path: str, view: memoryview) -> memoryview | None:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            view = self._buffer.at_least(self._bound)
             count = os.readv(fd, [view])
             if count == len(view):
-                view = self._buffer.at_least(os.fstat(fd).st_size + 1)
+                # Longer than any codec makes it: the decoder tells, but it must see all of it.
+                view = memoryview(bytearray(os.fstat(fd).st_size + 1))
                 count = read_fully(fd, view, 0)
             return view[:count]
         except OSError as error:
@@ -121,9 +154,10 @@ class ChunkFiles:
         finally:
             os.close(fd)
 
-    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+    def batches(self, region: Region, *, threads: int) -> Iterator[Batch]:
         """Yield the chunks that touch a region in C order."""
-        return batch(self._grid, region, chunk_nbytes=self._chunk_nbytes, threads=threads)
+        for coords in batch(self._grid, region, chunk_nbytes=self._chunk_nbytes, threads=threads):
+            yield Batch(coords, partial(self.read, coords))
 
 
 class _OpenShard(threading.local):
@@ -164,22 +198,41 @@ class ShardFiles:
         """Return the key of the shard of an inner chunk, and the chunk."""
         return f"{self._keys.key(self._shard_of(coord))} (inner chunk {coord})"
 
-    def read(self, coord: Coord) -> Buffer | None:
-        """Return the encoded inner chunk, valid until the thread's next call, or None where it is missing."""
-        index = self._index(self._shard_of(coord))
+    def read(self, coords: Sequence[Coord]) -> list[Buffer | None]:
+        """Return the encoded inner chunks of one shard, valid until the thread's next call, None for missing ones.
+
+        Those that lie one after the other in the file are read at once.
+        """
+        index = self._index(self._shard_of(coords[0]))
         if index is None:
-            return None
-        offset, nbytes = index[self._number(coord)].tolist()
+            return [None] * len(coords)
+        places = index[numbers(coords, self._per_shard)].tolist()
+        chunks: list[Buffer | None] = [None] * len(coords)
+        view, used = self._buffer.at_least(sum(self._checked(*place) for place in places)), 0
+        stored = [i for i, (offset, _) in enumerate(places) if offset != EMPTY]
+        for first, last in _neighbours(stored, places):
+            start = places[stored[first]][0]
+            end = sum(places[stored[last]])
+            part = view[used : used + end - start]
+            assert self._open.fd is not None
+            if end > _LAST_BYTE or self._read_at(self._open.fd, part, start) < end - start:
+                raise SourceFormatError(f"shard ends before byte {end}: cut short")
+            for i in stored[first : last + 1]:
+                offset, nbytes = places[i]
+                chunks[i] = part[offset - start : offset - start + nbytes]
+            used += end - start
+        return chunks
+
+    def read_again(self, coord: Coord) -> None:
+        """Return None: a file is the same a second time."""
+
+    def _checked(self, offset: int, nbytes: int) -> int:
+        """Return the bytes of an inner chunk as the index has them; raises for more than there can be."""
         if offset == EMPTY:
-            return None
+            return 0
         if nbytes > 2 * self._bound:
             raise SourceFormatError(f"inner chunk of {nbytes} bytes where at most {self._bound} are possible")
-        view = self._buffer.at_least(nbytes)
-        assert self._open.fd is not None
-        end = offset + nbytes
-        if end > _LAST_BYTE or self._read_at(self._open.fd, view[:nbytes], offset) < nbytes:
-            raise SourceFormatError(f"shard ends before byte {end}: cut short")
-        return view[:nbytes]
+        return nbytes
 
     def _read_at(self, fd: int, view: memoryview, offset: int) -> int:
         try:
@@ -189,21 +242,16 @@ class ShardFiles:
             error.filename = f"{self._root}/{self._keys.key(self._open.coord)}"
             raise
 
-    def batches(self, region: Region, *, threads: int) -> Iterator[list[Coord]]:
+    def batches(self, region: Region, *, threads: int) -> Iterator[Batch]:
         """Yield the inner chunks that touch a region, shard by shard."""
         for shard in self._shards.coords(region):
             part = self._shards.region(shard).intersect(region)
             if part is not None:
-                yield from batch(self._grid, part, chunk_nbytes=self._chunk_nbytes, threads=threads)
+                for coords in batch(self._grid, part, chunk_nbytes=self._chunk_nbytes, threads=threads):
+                    yield Batch(coords, partial(self.read, coords))
 
     def _shard_of(self, coord: Coord) -> Coord:
         return tuple(i // n for i, n in zip(coord, self._per_shard, strict=True))
-
-    def _number(self, coord: Coord) -> int:
-        number = 0
-        for i, n in zip(coord, self._per_shard, strict=True):
-            number = number * n + i % n
-        return number
 
     def _index(self, shard: Coord) -> Index | None:
         """Return the index of a shard, which stays open for this thread, or None when there is no such shard."""
@@ -226,6 +274,28 @@ class ShardFiles:
             state.close()
             raise
         return state.index
+
+
+def numbers(coords: Sequence[Coord], per_shard: Shape) -> NDArray[np.intp]:
+    """Return where inner chunks stand in the index of their shard.
+
+    >>> numbers([(0, 5), (1, 4)], (2, 4)).tolist()
+    [1, 4]
+    """
+    if not per_shard:
+        return np.zeros(len(coords), dtype=np.intp)
+    inside = np.array(coords, dtype=np.intp) % np.array(per_shard, dtype=np.intp)
+    places: NDArray[np.intp] = np.ravel_multi_index(tuple(inside.T), per_shard)
+    return places
+
+
+def _neighbours(stored: list[int], places: list[list[int]]) -> Iterator[tuple[int, int]]:
+    """Yield first and last of the stored chunks that lie one after the other, in the order asked for."""
+    first = 0
+    for k in range(1, len(stored) + 1):
+        if k == len(stored) or places[stored[k]][0] != sum(places[stored[k - 1]]):
+            yield first, k - 1
+            first = k
 
 
 def read_fully(fd: int, view: memoryview, offset: int) -> int:

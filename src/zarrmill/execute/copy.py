@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 from zarrmill.codecs.bytes_codecs import crc32c
-from zarrmill.errors import VerifyError
+from zarrmill.errors import SourceFormatError, VerifyError
 from zarrmill.execute.bytes_mover import BytesMover
+from zarrmill.execute.chunk_files import KeyEncoding
+from zarrmill.execute.fence import Fences, check_mark
+from zarrmill.execute.intermediates import Intermediates, TilePlace
 from zarrmill.execute.mill import TileMill
 from zarrmill.execute.opening import (
     StoredArray,
@@ -19,11 +21,13 @@ from zarrmill.execute.opening import (
 )
 from zarrmill.execute.readers import ReadTiles, Tally
 from zarrmill.execute.records import Records
+from zarrmill.execute.request_meter import BlockMeter
 from zarrmill.execute.scratch import ScratchReader, ScratchWriter, scratch_name
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.execute.writers import WriteTiles, Written
 from zarrmill.grid import ChunkGrid, Region
 from zarrmill.plan.array_plan import ArrayPlan, Pass
+from zarrmill.plan.memory import FETCH_BYTES, key_bound
 from zarrmill.plan.model import Advance, Block, BlockResult
 from zarrmill.plan.rechunk import ArrayBlock
 
@@ -38,8 +42,12 @@ class ArrayCopy:
     """What is read."""
     target: StoredArray
     """What is written: an array of the draft, without metadata yet."""
-    scratch: Path
+    scratch: Intermediates
     """Folder of its intermediates."""
+    fences: Fences | None = None
+    """Where blocks make files that may still be at work when their run is over; None where none can be."""
+    source_mark: str = ""
+    """What tells the source from another at the same path, see ``mark_of``; "" where it does not matter."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +65,28 @@ class CopyOperation:
         """Copy one block."""
         payload: ArrayBlock = block.payload
         with WORKSHOP.lock:
-            meter = WORKSHOP.measure()
+            meter = WORKSHOP.begin(self.token)
             copier = _copier(self, payload.array)
+            requests = BlockMeter(*(end.keys if end.root is None else None for end in copier.ends))
             counts, facts = copier.run(payload, advance)
-            facts |= {"memory": str(meter.now()), "peak": str(meter.peak())}
+            facts |= {"memory": str(meter.now()), "peak": str(meter.peak())} | requests.facts()
+            counts |= requests.counts()
             return BlockResult(block.id, counts, facts)
 
-
-_COPIERS: dict[tuple[str, str], Copier] = {}
-"""The array that this process works on, opened; one only, because each holds buffers for every thread."""
+    def part_for(self, block: Block) -> CopyOperation:
+        """Return what a process needs for one block, a few kilobytes however many arrays there are."""
+        array = block.payload.array
+        return replace(self, arrays={array: self.arrays[array]})
 
 
 def _copier(operation: CopyOperation, array: str) -> Copier:
+    """Return an array opened; one is kept only, because each holds buffers for every thread."""
     key = (operation.token, array)
-    if key not in _COPIERS:
-        _COPIERS.clear()
-        _COPIERS[key] = Copier(operation.arrays[array], verify=operation.verify)
-    return _COPIERS[key]
+    if key not in WORKSHOP.kept:
+        WORKSHOP.kept.clear()
+        WORKSHOP.kept[key] = Copier(operation.arrays[array], verify=operation.verify)
+    copier: Copier = WORKSHOP.kept[key]
+    return copier
 
 
 class Copier:
@@ -84,8 +97,17 @@ class Copier:
         self._source = copy.source
         self._target = copy.target
         self._scratch = copy.scratch
+        self._fences = copy.fences or Fences()
         self._verify = verify
+        self._fences.check()
+        if copy.source_mark and copy.source.root is not None:
+            check_mark(copy.source.root, copy.source_mark)
         self._records = self._choose_records()
+
+    @property
+    def ends(self) -> tuple[StoredArray, StoredArray]:
+        """The array that is read and the one that is written."""
+        return self._source, self._target
 
     def _choose_records(self) -> Records:
         plan, dtype, shape = self._plan, self._source.dtype, self._source.layout.shape
@@ -100,11 +122,13 @@ class Copier:
 
     @cached_property
     def _stored_writer(self) -> WriteTiles:
-        return open_tile_writer(self._target, records=self._records, checksums=self._verify == "written")
+        return open_tile_writer(
+            self._target, records=self._records, checksums=self._verify == "written", fence=self._fences.target
+        )
 
     @cached_property
     def _bytes_mover(self) -> BytesMover:
-        return BytesMover(self._source, self._target, verify=self._verify)
+        return BytesMover(self._source, self._target, verify=self._verify, fence=self._fences.target)
 
     def run(self, block: ArrayBlock, advance: Advance) -> tuple[dict[str, int], dict[str, str]]:
         """Copy a block; return the figures that add up and the others."""
@@ -148,13 +172,13 @@ class Copier:
         reader: ReadTiles = self._stored_reader
         writer: WriteTiles = self._stored_writer
         if this_pass.reads == "scratch":
-            folder = self._scratch_folder(block.domain, i - 1)
+            place = self._place(block.domain, i - 1)
             tiles, previous = self._tiles(i, block.domain), self._tiles(i - 1, block.domain)
-            reader = ScratchReader(folder, tiles=tiles, previous=previous, dtype=self._records.dtype)
+            reader = ScratchReader(place, tiles=tiles, previous=previous, dtype=self._records.dtype)
         if this_pass.writes == "scratch":
-            folder = self._scratch_folder(block.domain, i)
+            place = self._place(block.domain, i)
             tiles, following = self._tiles(i, block.domain), self._tiles(i + 1, block.domain)
-            writer = ScratchWriter(folder, tiles=tiles, next_tiles=following)
+            writer = ScratchWriter(place, tiles=tiles, next_tiles=following)
         return reader, writer
 
     def _tiles(self, pass_index: int, domain: Region) -> ChunkGrid:
@@ -162,28 +186,39 @@ class Copier:
         grid = self._plan.tile_grid(pass_index, domain)
         return ChunkGrid(self._records.region(domain), self._records.shape(grid.chunks))
 
-    def _scratch_folder(self, domain: Region, pass_index: int) -> Path:
-        return self._scratch / scratch_name(self._plan.path, domain, pass_index)
+    def _place(self, domain: Region, pass_index: int) -> TilePlace:
+        return self._scratch.place(scratch_name(self._plan.path, domain, pass_index), self._fences.scratch)
 
     def _read_back(self, region: Region, pool: ThreadPoolExecutor, threads: int) -> Tally:
         """Digest what is now stored in a region of the target, through a reader that remembers nothing."""
-        return open_reader(self._target, digest=True).digest(region, pool, threads)
+        try:
+            return open_reader(self._target, digest=True).digest(region, pool, threads)
+        except SourceFormatError as error:
+            # Damaged on its way to the target, or there: writing it again may help, unlike for a damaged source.
+            raise VerifyError(
+                f"{self._target.name}: what was written to {self._keys_of(region)} cannot be read back: {error} "
+                f"Check memory, disks and network, then run again."
+            ) from error
+
+    def _keys_of(self, region: Region) -> str:
+        """Return the keys of a region of the target, as people are shown them."""
+        layout, names = self._target.layout, KeyEncoding.of(self._target.document)
+        coords = ChunkGrid.over(layout.shape, layout.write_chunk).box(region)
+        first, last = names.key(coords.start), names.key(tuple(n - 1 for n in coords.stop))
+        return first if first == last else f"{first} to {last}"
 
     def _compare_shares(self, region: Region, facts: dict[str, str]) -> None:
         """Raise when a block that read and wrote one region did not write what it read."""
         read, written = facts.get("source_share"), facts["target_share"]
         if read is not None and read != written:
             raise VerifyError(
-                f"{self._source.name}: what was written to {region} has the digest share {written}, what was read "
-                f"{read}. Check memory and disks, and that the codecs keep every bit, then run again."
+                f"{self._target.name}: what was written to {self._keys_of(region)} has the digest share {written}, "
+                f"what was read {read}. Check memory, disks, network, and that codecs keep every bit, then run again."
             )
 
     def _compare_checksums(self, written: Written) -> None:
-        root = self._target.root
-        assert root is not None
-        prefix = f"{self._target.path}/"
         for key, checksum in (written.checksums or {}).items():
-            found = file_crc32c(root / key.removeprefix(prefix))
+            found = stored_crc32c(self._target, key.removeprefix(f"{self._target.path}/"))
             if found != checksum:
                 raise VerifyError(
                     f"{key}: the stored bytes have the checksum {found:08x}, those written had {checksum:08x}. "
@@ -196,10 +231,15 @@ def _advance_tile(advance: Advance, records: Records, region: Region, half: int)
     advance(nbytes // 2 if half == 0 else nbytes - nbytes // 2)
 
 
-def file_crc32c(path: Path) -> int:
-    """Return the CRC-32C of a file, read a mebibyte at a time."""
-    checksum = 0
-    with open(path, "rb", buffering=0) as file:
-        while data := file.read(2**20):
-            checksum = crc32c(data, checksum)
+def stored_crc32c(array: StoredArray, key: str) -> int:
+    """Return the CRC-32C of a stored key of an array, read some mebibytes at a time."""
+    if key_bound(array.layout) <= FETCH_BYTES:
+        # Whole values say how long they are; of a part that is short a store is asked why.
+        return crc32c(array.keys.get(key) or b"")
+    checksum = start = 0
+    while data := array.keys.get_range(key, start, FETCH_BYTES):
+        checksum = crc32c(data, checksum)
+        start += len(data)
+        if len(data) < FETCH_BYTES:
+            break
     return checksum

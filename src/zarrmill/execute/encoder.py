@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zarrmill.codecs.chain import CodecChain
 from zarrmill.execute.records import Records
+from zarrmill.execute.stacks import Run, as_stack, run_axis, runs
 from zarrmill.execute.tiles import TileBuffer, Window
 from zarrmill.execute.writers import Encoded
 from zarrmill.grid import ChunkGrid, Coord
@@ -38,6 +39,7 @@ class Encoder:
         size = max(1, min(math.prod(self._chunk), COMPARED // max(1, len(self._fill_one))))
         self._fill_some = self._fill_one * size
         self._has_edges = any(n % c for n, c in zip(grid.domain.shape, grid.chunks, strict=True))
+        self._run_axis = run_axis(grid, chain.nbytes)
         self._own = _Own()
 
     def window(self, tile: TileBuffer) -> Window:
@@ -46,6 +48,37 @@ class Encoder:
 
     def encode(self, window: Window, coords: list[Coord]) -> list[Encoded]:
         """Return the encoded bytes of chunks of a tile, None for each that holds the fill value alone."""
+        if self._run_axis is None:
+            return self._encode_each(window, coords)
+        encoded: list[Encoded] = []
+        for run in runs(coords, self._run_axis):
+            rows = self._rows(window, run)
+            encoded += self._encode_each(window, run.coords) if rows is None else self._encode_rows(rows)
+        return encoded
+
+    def _rows(self, window: Window, run: Run) -> NDArray[np.uint8] | None:
+        """Return chunks that lie side by side as rows of bytes, or None where they are not in one piece of the tile."""
+        region = self._records.region(run.box(self._grid.chunks))
+        box = window.view(region) if region.start else None
+        if box is None:
+            return None
+        return as_stack(box, run.axis, len(run.coords)).reshape(-1).view(np.uint8).reshape(len(run.coords), -1)
+
+    def _encode_rows(self, rows: NDArray[np.uint8]) -> list[Encoded]:
+        """Encode chunks together; only those that begin with the fill value can be nothing else."""
+        begin = np.frombuffer(self._fill_one, dtype=np.uint8)
+        maybe = np.flatnonzero((rows[:, : len(begin)] == begin).all(axis=1))
+        empty = [i for i in maybe.tolist() if self._is_fill(rows[i].data)]
+        if not empty:
+            return list(self._chain.encode_many(rows))
+        encoded: list[Encoded] = [None] * len(rows)
+        stored = np.delete(np.arange(len(rows)), empty)
+        if stored.size:
+            for i, data in zip(stored.tolist(), self._chain.encode_many(rows[stored]), strict=True):
+                encoded[i] = data
+        return encoded
+
+    def _encode_each(self, window: Window, coords: list[Coord]) -> list[Encoded]:
         axes, encode = self._records.axes, self._chain.encode_bytes
         encoded: list[Encoded] = []
         for coord in coords:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarrmill.errors import InvalidInputError
 from zarrmill.execute.workshop import WORKSHOP
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 T = TypeVar("T")
 
 NAMES = ("serial", "threads", "processes")
 """Executors that can be asked for by name."""
+
+
+class ProcessLostError(Exception):
+    """The process that ran a block has died with it, or nobody knows of it any more."""
 
 
 class InlineExecutor(Executor):
@@ -43,6 +51,7 @@ class Placement:
         threads: int,
         in_process: bool,
         owned: bool = True,
+        fenced: bool = False,
     ) -> None:
         self._make = make
         self._executor: Executor | None = None
@@ -53,6 +62,11 @@ class Placement:
         """Threads in each of them."""
         self.in_process = in_process
         """Whether blocks run in this process and can tell of their progress."""
+        self.fenced = fenced
+        """Whether a block may still be at work when its run is over, so that files are made behind a fence."""
+
+    changes = False
+    """Whether there may be other processes when a run is resumed, for which its plan does as well."""
 
     @property
     def in_flight(self) -> int:
@@ -70,6 +84,17 @@ class Placement:
         """Replace an executor whose processes have died."""
         self.close()
 
+    @property
+    def watch_seconds(self) -> float | None:
+        """Seconds after which the loop stops waiting for a block and calls ``watch``; None for never."""
+        return None
+
+    def watch(self) -> None:
+        """Look after the processes while their blocks take long; raises when none is left."""
+
+    def check_memory(self, projected: int) -> None:
+        """Raise InvalidInputError when a process would be stopped before it uses what a plan projects."""
+
     def memory(self) -> tuple[int, int]:
         """Return memory above start, now and at the most, of this process."""
         meter = WORKSHOP.measure()
@@ -82,17 +107,22 @@ class Placement:
             self._executor = None
 
 
-def place(executor: str | Executor | None, *, workers: int | None = None) -> Placement:
-    """Return where to run blocks: "serial", "threads" (the default), "processes", or any executor.
+def place(executor: str | Executor | Client | None, *, workers: int | None = None) -> Placement:
+    """Return where to run blocks: "serial", "threads" (the default), "processes", a dask cluster, or any executor.
 
     ``workers`` is the number of threads or processes, by default one per core that this process may use. An executor
-    of other processes runs blocks with one thread each; threads of a given ThreadPoolExecutor take turns.
+    of other processes runs blocks with one thread each; threads of a given ThreadPoolExecutor take turns. A dask
+    cluster is given by its Client or by the address of its scheduler, ``tcp://host:8786``.
 
     >>> place("serial").threads
     1
     """
     if workers is not None and workers < 1:
         raise InvalidInputError(f"{workers} workers are too few. Give 1 or more, or leave it out for one per core.")
+    if is_cluster(executor):
+        from zarrmill.execute.cluster import place_on_cluster
+
+        return place_on_cluster(executor, workers=workers)
     count = workers or cores()
     if executor is None or executor == "threads":
         return Placement(InlineExecutor, processes=1, threads=count, in_process=True)
@@ -104,10 +134,22 @@ def place(executor: str | Executor | None, *, workers: int | None = None) -> Pla
         return Placement(lambda: executor, processes=1, threads=count, in_process=False, owned=False)
     if isinstance(executor, Executor):
         given = workers or getattr(executor, "_max_workers", None) or count
-        return Placement(lambda: executor, processes=given, threads=1, in_process=False, owned=False)
+        return Placement(lambda: executor, processes=given, threads=1, in_process=False, owned=False, fenced=True)
     raise InvalidInputError(
-        f"executor {executor!r} is not known. Use {', '.join(map(repr, NAMES))} or a concurrent.futures.Executor."
+        f"executor {executor!r} is not known. Use {', '.join(map(repr, NAMES))}, the address of a dask scheduler "
+        f"(tcp://host:8786), a distributed.Client or a concurrent.futures.Executor."
     )
+
+
+def is_cluster(executor: object) -> bool:
+    """Tell whether something is a dask Client, or text that means to be the address of a dask scheduler."""
+    return is_client(executor) or (isinstance(executor, str) and "://" in executor)
+
+
+def is_client(executor: object) -> bool:
+    """Tell whether something is a dask Client; nobody can have one without having imported ``distributed``."""
+    distributed = sys.modules.get("distributed")
+    return distributed is not None and isinstance(executor, distributed.Client)
 
 
 def cores() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,22 @@ from zarrmill.codecs.chain import CodecChain, driver_lacks
 from zarrmill.codecs.shard import IndexFormat
 from zarrmill.digest import ArrayDigest
 from zarrmill.execute.chunk_files import ChunkFiles, KeyEncoding, ReadChunks, ShardFiles
+from zarrmill.execute.chunk_requests import ChunkRequests, ShardRequests
 from zarrmill.execute.chunk_writer import ChunkWriter
 from zarrmill.execute.encoder import Encoder
+from zarrmill.execute.fence import Fence
 from zarrmill.execute.readers import StoredReader, ZarrReader
 from zarrmill.execute.records import Records
 from zarrmill.execute.shard_writer import ShardWriter
+from zarrmill.execute.sinks import FileSinks, Sinks, StoreSinks
 from zarrmill.execute.tile_writer import StoredWriter, ZarrWriter
 from zarrmill.execute.writers import WriteChunks
 from zarrmill.grid import ChunkGrid
+from zarrmill.keyspace import KeySpace
 from zarrmill.layout import ArrayLayout
 from zarrmill.metadata import fill_value_of, numpy_dtype_of, zarr_array
-from zarrmill.store import OpenedStore
+from zarrmill.plan.memory import key_bound
+from zarrmill.store import OpenedStore, new_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,12 @@ class StoredArray:
     def root(self) -> Path | None:
         """Folder of the array on the local disk."""
         return None if self.opened.local is None else self.opened.local / self.path
+
+    @property
+    def keys(self) -> KeySpace:
+        """Keys of the array."""
+        keys = self.opened.keys.below(self.path) if self.path else self.opened.keys
+        return keys.unchecked() if has_checksum(self) else keys
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -83,8 +95,6 @@ class StoredArray:
 
     def driver_lacks(self) -> str | None:
         """Return what keeps the driver from this array, or None when it can read and write it."""
-        if self.root is None:
-            return "a store that is not on the local disk"
         if self.layout.shards is not None and (len(self.document["codecs"]) != 1 or self.index_format() is None):
             return "codecs around the shards"
         if self.document["chunk_key_encoding"]["name"] not in ("default", "v2"):
@@ -94,15 +104,17 @@ class StoredArray:
 
 def encoded_chunks(array: StoredArray) -> ReadChunks:
     """Return a reader of the encoded chunks of an array that the driver knows."""
-    root, layout = array.root, array.layout
-    assert root is not None
-    keys = KeyEncoding.of(array.document)
+    root, layout, grid = array.root, array.layout, array.grid
+    names, nbytes = KeyEncoding.of(array.document), array.layout.chunk_nbytes
     index = array.index_format()
     if index is None or layout.shards is None:
-        return ChunkFiles(root, keys=keys, grid=array.grid, chunk_nbytes=layout.chunk_nbytes)
-    return ShardFiles(
-        root, keys=keys, grid=array.grid, shards=layout.shards, index=index, chunk_nbytes=layout.chunk_nbytes
-    )
+        if root is not None:
+            return ChunkFiles(root, keys=names, grid=grid, chunk_nbytes=nbytes)
+        return ChunkRequests(array.keys, encoding=names, grid=grid, chunk_nbytes=nbytes)
+    shards = layout.shards
+    if root is not None:
+        return ShardFiles(root, keys=names, grid=grid, shards=shards, index=index, chunk_nbytes=nbytes)
+    return ShardRequests(array.keys, encoding=names, grid=grid, shards=shards, index=index, chunk_nbytes=nbytes)
 
 
 def open_reader(array: StoredArray, *, records: Records | None = None, digest: bool) -> StoredReader | ZarrReader:
@@ -123,16 +135,16 @@ def open_reader(array: StoredArray, *, records: Records | None = None, digest: b
     )
 
 
-def open_chunk_writer(array: StoredArray, *, checksums: bool) -> WriteChunks:
+def open_chunk_writer(array: StoredArray, *, checksums: bool, fence: Fence | None = None) -> WriteChunks:
     """Return a writer of encoded chunks for a target that the driver knows."""
-    root, layout = array.root, array.layout
-    assert root is not None
+    layout = array.layout
     keys = KeyEncoding.of(array.document)
     index = array.index_format()
+    sinks = open_sinks(array, fence)
     if index is None or layout.shards is None:
-        return ChunkWriter(root, path=array.path, keys=keys, grid=array.grid, checksums=checksums)
+        return ChunkWriter(sinks, path=array.path, keys=keys, grid=array.grid, checksums=checksums)
     return ShardWriter(
-        root,
+        sinks,
         path=array.path,
         keys=keys,
         grid=array.grid,
@@ -142,17 +154,31 @@ def open_chunk_writer(array: StoredArray, *, checksums: bool) -> WriteChunks:
     )
 
 
-def open_tile_writer(array: StoredArray, *, records: Records, checksums: bool) -> StoredWriter | ZarrWriter:
+def open_sinks(array: StoredArray, fence: Fence | None = None) -> Sinks:
+    """Return where the keys of an array are written, on the local disk behind the fence of a run."""
+    if array.root is not None:
+        return FileSinks(array.root, fence)
+    return StoreSinks(array.keys, bound=key_bound(array.layout))
+
+
+def has_checksum(array: StoredArray) -> bool:
+    """Tell whether the chunks of an array end in a CRC-32C."""
+    return bool(array.layout.codecs) and json.loads(array.layout.codecs[-1])["name"] == "crc32c"
+
+
+def open_tile_writer(
+    array: StoredArray, *, records: Records, checksums: bool, fence: Fence | None = None
+) -> StoredWriter | ZarrWriter:
     """Return a writer of tiles, through the driver where it can."""
     if array.driver_lacks() is None:
         encoder = Encoder(array.chain(), grid=array.grid, records=records, fill=array.fill)
-        chunks = open_chunk_writer(array, checksums=checksums)
+        chunks = open_chunk_writer(array, checksums=checksums, fence=fence)
         return StoredWriter(encoder, chunks, grid=array.grid, chunk_nbytes=array.layout.chunk_nbytes)
-    root = array.root
-    assert root is not None
+    opened = array.opened if fence is None or array.root is None else new_directory(fence.new_path())
     return ZarrWriter(
-        zarr_array(array.document, array.opened, array.path),
-        root=root,
+        zarr_array(array.document, opened, array.path),
+        made=replace(array, opened=opened).keys,
+        sinks=open_sinks(array, fence),
         path=array.path,
         keys=KeyEncoding.of(array.document),
         grid=ChunkGrid.over(array.layout.shape, array.layout.write_chunk),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,15 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.chain import CodecChain
 from zarrmill.digest import ArrayDigest, Share
-from zarrmill.errors import SourceFormatError
-from zarrmill.execute.chunk_files import ReadChunks, batch
+from zarrmill.errors import SourceFormatError, ZarrmillError
+from zarrmill.execute.chunk_files import Batch, ReadChunks, batch
 from zarrmill.execute.futures import collect
 from zarrmill.execute.records import Records
+from zarrmill.execute.stacks import as_box, run_axis, runs
 from zarrmill.execute.tiles import TileBuffer, Window
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape
-from zarrmill.plan.memory import RUN_BYTES
 
 
 @dataclass(slots=True)
@@ -52,9 +53,76 @@ class ReadTiles(Protocol):
 
 
 class _Scratch(threading.local):
-    """A chunk of one thread to decode into; it stays."""
+    """Memory of one thread to decode into; it stays."""
 
     chunk: NDArray[Any] | None = None
+    stack: NDArray[Any] | None = None
+
+
+class ChunkDecoder:
+    """Encoded chunks and their codecs: what does not decode is read a second time, and an error names its chunk."""
+
+    def __init__(self, chunks: ReadChunks, *, name: str, chain: CodecChain, fill: NDArray[Any]) -> None:
+        self._chunks = chunks
+        self._name = name
+        self._chain = chain
+        self._fill = fill
+
+    def encoded(self, batch: Batch) -> list[Buffer | None]:
+        """Return the encoded chunks of a batch; an error names its chunk."""
+        try:
+            return batch.read()
+        except SourceFormatError:
+            return [self._read_one(coord) for coord in batch.coords]
+
+    def _read_one(self, coord: Coord) -> Buffer | None:
+        try:
+            (encoded,) = self._chunks.read([coord])
+        except SourceFormatError as error:
+            raise self._broken(coord, error) from error
+        return None if encoded is None else bytes(encoded)
+
+    def decode_many(
+        self, coords: list[Coord], encoded: list[Buffer | None], *, stack: NDArray[Any], tally: Tally
+    ) -> None:
+        """Decode chunks into a stack, the fill value for missing ones; an error names its chunk."""
+        stored = [i for i, data in enumerate(encoded) if data is not None]
+        found = [data for data in encoded if data is not None]
+        try:
+            if found:
+                self._chain.decode_many(found, stack[: len(found)])
+        except SourceFormatError:
+            for coord, data, chunk in zip(coords, encoded, stack, strict=True):
+                values = self.decode(coord, data, tally, out=chunk)
+                if values is not chunk:
+                    chunk[...] = self._fill if values is None else values
+            return
+        tally.nbytes += sum(map(len, found))
+        if len(found) < len(coords):
+            _spread(stack, stored, self._fill)
+
+    def decode(self, coord: Coord, encoded: Buffer | None, tally: Tally, *, out: NDArray[Any]) -> NDArray[Any] | None:
+        """Return a decoded chunk, None for a missing one."""
+        if encoded is None:
+            return None
+        tally.nbytes += len(encoded)
+        try:
+            return self._chain.decode(encoded, out)
+        except SourceFormatError as error:
+            broken = error
+        try:
+            again = self._chunks.read_again(coord)
+            if again is not None:
+                return self._chain.decode(again, out)
+        except SourceFormatError as error:
+            broken = error
+        raise self._broken(coord, broken) from broken
+
+    def _broken(self, coord: Coord, error: SourceFormatError) -> SourceFormatError:
+        return SourceFormatError(
+            f"{self._name}: chunk {self._chunks.key(coord)} cannot be decoded: {error}. "
+            f"Restore it from a copy, or remove it to have it read as missing."
+        )
 
 
 class StoredReader:
@@ -72,7 +140,7 @@ class StoredReader:
         digest: ArrayDigest | None,
     ) -> None:
         self._chunks = chunks
-        self._name = name
+        self._decoder = ChunkDecoder(chunks, name=name, chain=chain, fill=fill)
         self._grid = grid
         self._chain = chain
         self._records = records
@@ -80,7 +148,7 @@ class StoredReader:
         self._fill_record = records.fill(fill)
         self._digest = digest
         self._scratch = _Scratch()
-        self._stack_axis = _stack_axis(grid)
+        self._run_axis = run_axis(grid, chain.nbytes)
 
     def piece_grid(self, region: Region) -> ChunkGrid | None:
         """Return None: a chunk goes anywhere."""
@@ -88,33 +156,37 @@ class StoredReader:
 
     def fill(self, tile: TileBuffer, pool: ThreadPoolExecutor, threads: int) -> Tally:
         """Decode every chunk that touches the tile and set its part."""
-        window = Window(tile, self._records.shape(self._grid.chunks))
         region = self._whole(tile.region)
-        batches = self._chunks.batches(region, threads=threads)
-        return sum_up(collect(pool, (partial(self._load, b, region, window=window) for b in batches)))
+        if self._run_axis is not None:
+            return self._each(region, partial(self._load_runs, region=region, tile=tile), pool, threads)
+        window = Window(tile, self._records.shape(self._grid.chunks))
+        return self._each(region, partial(self._load, region=region, window=window), pool, threads)
 
     def digest(self, region: Region, pool: ThreadPoolExecutor, threads: int) -> Tally:
         """Decode every chunk that touches a region for the digest alone."""
+        if self._run_axis is not None:
+            return self._each(region, partial(self._load_runs, region=region, tile=None), pool, threads)
+        return self._each(region, partial(self._load, region=region, window=None), pool, threads)
+
+    def _each(self, region: Region, load: Callable[[Batch], Tally], pool: ThreadPoolExecutor, threads: int) -> Tally:
         batches = self._chunks.batches(region, threads=threads)
-        small = self._stack_axis is not None and self._chain.nbytes < RUN_BYTES
-        load = self._load_stacked if small else partial(self._load, window=None)
-        return sum_up(collect(pool, (partial(load, b, region) for b in batches)))
+        return sum_up(collect(pool, (partial(load, batch) for batch in batches)))
 
     def _whole(self, region: Region) -> Region:
         """Return a region of records as a region of values."""
         rest = self._grid.domain.shape[len(region.start) :]
         return Region(region.start + (0,) * len(rest), region.stop + rest)
 
-    def _load(self, coords: list[Coord], region: Region, *, window: Window | None) -> Tally:
-        tally = Tally(chunks=len(coords))
+    def _load(self, batch: Batch, *, region: Region, window: Window | None) -> Tally:
+        tally = Tally(chunks=len(batch.coords))
         axes, digest = self._records.axes, self._digest
-        for coord in coords:
-            values = self._decode(coord, tally)
+        for coord, encoded in zip(batch.coords, self._decoder.encoded(batch), strict=True):
+            values = self._decoder.decode(coord, encoded, tally, out=self._own_chunk())
             if values is None:
                 if window is not None:
                     window.scatter(coord[:axes], self._fill_record)
                 if digest is not None:
-                    tally.share += self._missing(coord, region, digest)
+                    tally.share += digest.fill_share(self._fill, *_clipped(coord, self._grid.chunks, region)[:2])
                 continue
             if window is not None:
                 window.scatter(coord[:axes], self._records.of_values(values))
@@ -122,42 +194,38 @@ class StoredReader:
                 tally.share += self._digested(coord, values, region, digest)
         return tally
 
-    def _load_stacked(self, coords: list[Coord], region: Region) -> Tally:
-        """Digest chunks that lie side by side as one: a small chunk costs less to add than to begin with."""
-        assert self._stack_axis is not None
-        assert self._digest is not None
-        tally = Tally(chunks=len(coords))
-        for run in _runs(coords, self._stack_axis):
-            stack = np.empty((len(run), *self._grid.chunks), dtype=self._chain.dtype)
-            for chunk, coord in zip(stack, run, strict=True):
-                values = self._decode(coord, tally, out=chunk)
-                if values is not chunk:
-                    chunk[...] = self._fill if values is None else values
-            start, stop, _ = _clipped(run[0], self._grid.chunks, region)
-            stop = _clipped(run[-1], self._grid.chunks, region)[1]
-            tally.share += self._digest.share(self._unstacked(stack, run[0], start, stop), start)
+    def _load_runs(self, batch: Batch, *, region: Region, tile: TileBuffer | None) -> Tally:
+        """Decode small chunks together, and move and digest those that lie side by side as one."""
+        assert self._run_axis is not None
+        tally = Tally(chunks=len(batch.coords))
+        stack, first = self._stack(len(batch.coords)), 0
+        self._decoder.decode_many(batch.coords, self._decoder.encoded(batch), stack=stack, tally=tally)
+        for run in runs(batch.coords, self._run_axis):
+            chunks = stack[first : first + len(run.coords)]
+            first += len(run.coords)
+            box = run.box(self._grid.chunks)
+            part = box.intersect(region)
+            if part is not None:
+                self._take(chunks, run.axis, box, part, tile, tally)
         return tally
 
-    def _unstacked(self, stack: NDArray[Any], first: Coord, start: Shape, stop: Shape) -> NDArray[Any]:
-        """Return chunks stacked along an axis as one array, without what sticks out."""
-        axis, chunks = self._stack_axis or 0, self._grid.chunks
-        shape = (*chunks[:axis], len(stack) * chunks[axis], *chunks[axis + 1 :])
-        base = tuple(i * c for i, c in zip(first, chunks, strict=True))
-        part = tuple(slice(a - o, b - o) for a, b, o in zip(start, stop, base, strict=True))
-        return stack.reshape(shape)[part]
+    def _take(
+        self, chunks: NDArray[Any], axis: int, box: Region, part: Region, tile: TileBuffer | None, tally: Tally
+    ) -> None:
+        """Set the part of a box of chunks in the tile, and add it to the digest."""
+        if tile is not None:
+            records = chunks.view(self._records.dtype).reshape(len(chunks), *self._records.shape(self._grid.chunks))
+            inside = self._records.region(part)
+            tile.put(inside, as_box(records, axis)[inside.slices_in(self._records.region(box))])
+        if self._digest is not None:
+            tally.share += self._digest.share(as_box(chunks, axis)[part.slices_in(box)], part.start)
 
-    def _decode(self, coord: Coord, tally: Tally, *, out: NDArray[Any] | None = None) -> NDArray[Any] | None:
-        try:
-            encoded = self._chunks.read(coord)
-            if encoded is None:
-                return None
-            tally.nbytes += len(encoded)
-            return self._chain.decode(encoded, self._own_chunk() if out is None else out)
-        except SourceFormatError as error:
-            raise SourceFormatError(
-                f"{self._name}: chunk {self._chunks.key(coord)} cannot be decoded: {error}. "
-                f"Restore it from a copy, or remove it to have it read as missing."
-            ) from error
+    def _stack(self, count: int) -> NDArray[Any]:
+        """Return memory of this thread for so many chunks."""
+        if self._scratch.stack is None or len(self._scratch.stack) < count:
+            self._scratch.stack = None
+            self._scratch.stack = np.empty((count, *self._grid.chunks), dtype=self._chain.dtype)
+        return self._scratch.stack[:count]
 
     def _own_chunk(self) -> NDArray[Any]:
         if self._scratch.chunk is None:
@@ -172,10 +240,6 @@ class StoredReader:
         part = tuple(slice(a - o, b - o) for a, b, o in zip(start, stop, base, strict=True))
         return digest.share(values[part], start)
 
-    def _missing(self, coord: Coord, region: Region, digest: ArrayDigest) -> Share:
-        start, stop, _ = _clipped(coord, self._grid.chunks, region)
-        return digest.fill_share(self._fill, start, stop)
-
 
 def _clipped(coord: Coord, chunks: Shape, region: Region) -> tuple[Shape, Shape, bool]:
     """Return the part of a chunk in a region, and whether that is the whole chunk."""
@@ -186,26 +250,14 @@ def _clipped(coord: Coord, chunks: Shape, region: Region) -> tuple[Shape, Shape,
     return start, stop, whole
 
 
-def _stack_axis(grid: ChunkGrid) -> int | None:
-    """Return the axis along which neighbouring chunks, one after the other in memory, make one larger array.
-
-    That is the last axis with more than one chunk, if a chunk has the length 1 on all axes before it.
-    """
-    counts = grid.counts
-    axis = next((a for a in reversed(range(len(counts))) if counts[a] > 1), None)
-    return axis if axis is not None and all(c == 1 for c in grid.chunks[:axis]) else None
-
-
-def _runs(coords: list[Coord], axis: int) -> Iterator[list[Coord]]:
-    """Yield coordinates in runs that differ along one axis alone, by one each."""
-    run: list[Coord] = []
-    for coord in coords:
-        if run and (coord[:axis] != run[-1][:axis] or coord[axis] != run[-1][axis] + 1):
-            yield run
-            run = []
-        run.append(coord)
-    if run:
-        yield run
+def _spread(stack: NDArray[Any], stored: list[int], fill: NDArray[Any]) -> None:
+    """Move the first chunks of a stack to where they belong, the last first, and set the others to the fill value."""
+    for i in range(len(stored) - 1, -1, -1):
+        if stored[i] != i:
+            stack[stored[i]] = stack[i]
+    missing = np.ones(len(stack), dtype=bool)
+    missing[stored] = False
+    stack[missing] = fill
 
 
 def sum_up(tallies: Iterator[Tally]) -> Tally:
@@ -248,6 +300,8 @@ class ZarrReader:
             assert part is not None
             try:
                 values = self._read(part)
+            except ZarrmillError:
+                raise
             except Exception as error:  # zarr-python and its codecs raise errors of every kind
                 raise SourceFormatError(f"{self._name}: {part} cannot be read: {error}") from error
             tally.nbytes += values.nbytes

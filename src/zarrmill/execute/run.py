@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from zarrmill.errors import BlockFailedError, StoreUnavailableError, VerifyError, ZarrmillError
-from zarrmill.execute.executors import Placement
+from zarrmill.execute.executors import Placement, ProcessLostError
 from zarrmill.plan.model import Advance, Block, BlockResult, Operation, Plan, Stage
 from zarrmill.progress import BlockAdvanced, BlockFinished, BlockRetried, Progress, StageStarted, silent
 
@@ -64,7 +64,8 @@ def run(
     """Run every block of a plan that the journal does not hold, stage after stage.
 
     ``stage_done`` is called with each stage that is complete, finished earlier ones too. Raises BlockFailedError
-    when a block fails for good; blocks under way are waited for and journaled, so that nothing done is lost.
+    when a block fails for good; blocks under way are waited for and journaled, so that nothing done is lost, but on a
+    cluster, where they are cancelled, because they might wait for long.
     """
     done = journal if journal is not None else NoJournal()
     for index, stage in enumerate(plan.stages):
@@ -104,7 +105,7 @@ class _StageRun:
         waiting = (block for block in self._stage.blocks() if block.id not in self._done)
         try:
             while True:
-                free = self._placement.in_flight - len(self._running)
+                free = max(0, self._placement.in_flight - len(self._running))
                 for block in itertools.islice(waiting, free):
                     self._submit(_Try(block, 1))
                 if not self._running:
@@ -117,11 +118,12 @@ class _StageRun:
 
     def _submit(self, attempt: _Try) -> None:
         advance = self._advance(attempt) if self._placement.in_process else _ignore
+        operation = self._operation if self._placement.in_process else part_for(self._operation, attempt.block)
         try:
-            future = self._placement.executor.submit(self._operation, attempt.block, advance)
+            future = self._placement.executor.submit(operation, attempt.block, advance)
         except BrokenProcessPool:
             self._placement.renew()
-            future = self._placement.executor.submit(self._operation, attempt.block, advance)
+            future = self._placement.executor.submit(operation, attempt.block, advance)
         self._running[future] = attempt
 
     def _advance(self, attempt: _Try) -> Advance:
@@ -133,7 +135,9 @@ class _StageRun:
         return advance
 
     def _finished(self) -> Iterator[Future[BlockResult]]:
-        finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        finished, _ = wait(self._running, timeout=self._placement.watch_seconds, return_when=FIRST_COMPLETED)
+        if not finished:
+            self._placement.watch()
         return iter(finished)
 
     def _take(self, future: Future[BlockResult], attempt: _Try) -> None:
@@ -177,13 +181,19 @@ class _StageRun:
         self._running.clear()
 
 
+def part_for(operation: Operation, block: Block) -> Operation:
+    """Return what another process needs of an operation for one block, all of it unless the operation knows less."""
+    part: Callable[[Block], Operation] | None = getattr(operation, "part_for", None)
+    return operation if part is None else part(block)
+
+
 def _ignore(weight: int, /) -> None:
     """Take progress from a block in another process, from where it cannot be told."""
 
 
 def may_pass(error: BaseException) -> bool:
     """Tell whether a failure may be gone at the next attempt: faults of machines may, wrong data and full disks not."""
-    if isinstance(error, VerifyError | StoreUnavailableError | BrokenProcessPool):
+    if isinstance(error, VerifyError | StoreUnavailableError | BrokenProcessPool | ProcessLostError):
         return True
     if isinstance(error, ZarrmillError):
         return False

@@ -1,39 +1,33 @@
-"""The intermediate between two passes: one file per tile, read and written past the page cache.
+"""The intermediate between two passes: one file, or one key of a store, per tile.
 
-A file is the image of its tile: the pieces in order, each on pages of its own. A piece is what one tile of this pass
-shares with one of the next, so both passes move long stretches of the file.
+It is the image of its tile: the pieces in order, each on pages of its own. A piece is what one tile of this pass
+shares with one of the next, so both passes move long stretches of it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import SourceFormatError
-from zarrmill.execute.chunk_files import read_fully
 from zarrmill.execute.futures import collect
+from zarrmill.execute.intermediates import TilePlace
 from zarrmill.execute.readers import Tally, sum_up
 from zarrmill.execute.tiles import Arena, TileBuffer, cut, pieces_of
 from zarrmill.execute.writers import Written
 from zarrmill.grid import ChunkGrid, Coord, Region, round_up
 from zarrmill.plan.memory import PAGE
 
-TRANSFER = 16 * 2**20
-"""Bytes moved by one call: large enough for a disk's full speed."""
-
 
 class ScratchWriter:
-    """Writes each tile of a pass to a file of its own, cut by the tiles of the next pass."""
+    """Writes each tile of a pass on its own, cut by the tiles of the next pass."""
 
-    def __init__(self, folder: Path, *, tiles: ChunkGrid, next_tiles: ChunkGrid) -> None:
-        self._folder = folder
+    def __init__(self, place: TilePlace, *, tiles: ChunkGrid, next_tiles: ChunkGrid) -> None:
+        self._place = place
         self._tiles = tiles
         self._next_tiles = next_tiles
         self._written = Written()
@@ -45,17 +39,7 @@ class ScratchWriter:
     def write(self, tile: TileBuffer, pool: ThreadPoolExecutor) -> None:
         """Write the image of a tile."""
         assert tile.memory is not None
-        os.makedirs(self._folder, exist_ok=True)
-        path = self._folder / tile_name(self._tiles.box(tile.region).start)
-        fd = open_direct(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
-            view = tile.memory.data
-            for start in range(0, len(view), TRANSFER):
-                part, done = view[start : start + TRANSFER], 0
-                while done < len(part):
-                    done += os.pwrite(fd, part[done:], start + done)
-        finally:
-            os.close(fd)
+        self._place.write(tile_name(self._tiles.box(tile.region).start), tile.memory.data)
         self._written.nbytes += tile.nbytes
 
     def finish(self) -> Written:
@@ -69,10 +53,10 @@ class ScratchWriter:
 
 
 class ScratchReader:
-    """Reads the tiles of a pass from the files that the pass before wrote."""
+    """Reads the tiles of a pass from those that the pass before wrote."""
 
-    def __init__(self, folder: Path, *, tiles: ChunkGrid, previous: ChunkGrid, dtype: np.dtype[Any]) -> None:
-        self._folder = folder
+    def __init__(self, place: TilePlace, *, tiles: ChunkGrid, previous: ChunkGrid, dtype: np.dtype[Any]) -> None:
+        self._place = place
         self._tiles = tiles
         self._previous = previous
         self._dtype = dtype
@@ -89,8 +73,7 @@ class ScratchReader:
         if straight:
             first = self._previous.box(tile.region).start
             calls = (partial(self._read_into, tile, coord, _minus(coord, first)) for coord in coords)
-            # Two reads under way keep a disk busy; more only take the cores from those that encode.
-            return sum_up(collect(pool, calls, in_flight=2))
+            return sum_up(collect(pool, calls, in_flight=self._place.reads_at_once))
         return sum_up(self._read_and_put(tile, coord) for coord in coords)
 
     def _read_into(self, tile: TileBuffer, previous: Coord, piece: Coord) -> Tally:
@@ -112,14 +95,11 @@ class ScratchReader:
 
     def _read(self, previous: Coord, region: Region, memory: NDArray[np.uint8]) -> None:
         """Read the piece that a tile of the pass before shares with ``region``."""
-        path = self._folder / tile_name(previous)
-        offset = self._offset(previous, region)
-        fd = open_direct(path, os.O_RDONLY)
-        try:
-            if read_fully(fd, memory.data, offset) < len(memory):
-                raise SourceFormatError(f"intermediate {path} is cut short. Discard the draft and run again.")
-        finally:
-            os.close(fd)
+        name = tile_name(previous)
+        if self._place.read_into(name, self._offset(previous, region), memory.data) < len(memory):
+            raise SourceFormatError(
+                f"intermediate {self._place.location}/{name} is cut short. Discard the draft and run again."
+            )
 
     def _offset(self, previous: Coord, region: Region) -> int:
         whole = self._previous.region(previous)
@@ -153,10 +133,3 @@ def tile_name(coord: Coord) -> str:
     while len(coord) > 1 and not coord[-1]:
         coord = coord[:-1]
     return ".".join(map(str, coord)) + ".tile"
-
-
-def open_direct(path: Path, flags: int) -> int:
-    """Open a file past the page cache where the file system takes that, else as usual."""
-    with contextlib.suppress(OSError, AttributeError):
-        return os.open(path, flags | os.O_CLOEXEC | os.O_DIRECT, 0o666)
-    return os.open(path, flags | os.O_CLOEXEC, 0o666)

@@ -5,17 +5,18 @@ No more of a shard is ever in memory than the few runs under way, so a shard may
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zarrmill.codecs.bytes_codecs import Buffer, crc32c
 from zarrmill.codecs.shard import IndexFormat, empty_index
-from zarrmill.execute.chunk_files import KeyEncoding, batch, write_fully
-from zarrmill.execute.chunk_writer import Folder
+from zarrmill.execute.chunk_files import KeyEncoding, batch, numbers
 from zarrmill.execute.futures import collect
+from zarrmill.execute.sinks import Sink, Sinks
 from zarrmill.execute.writers import Encoded, Produce, Written
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape
 
@@ -25,55 +26,55 @@ Run = list[Coord]
 class OpenShard:
     """One shard while it is written."""
 
-    def __init__(self, folder: Folder, key: str, index: IndexFormat, *, left: int, checksum: bool) -> None:
+    def __init__(self, sinks: Sinks, key: str, index: IndexFormat, *, left: int, checksum: bool) -> None:
         self.key = key
         self.left = left
         """Inner chunks still to come."""
-        self._folder = folder
+        self._sinks = sinks
         self._format = index
         self._index = empty_index(index.count)
-        self._fd: int | None = None
+        self._sink: Sink | None = None
         self._offset = 0
         self._crc = 0
         self._checksum = checksum
 
-    def append(self, numbers: list[int], encoded: list[Encoded]) -> None:
-        """Append inner chunks; those that are not stored take no space."""
-        parts: list[Buffer] = []
-        end = self._offset
-        for number, data in zip(numbers, encoded, strict=True):
-            if data is not None:
-                self._index[number] = (end, len(data))
-                parts.append(data)
-                end += len(data)
+    def append(self, places: NDArray[np.intp], encoded: list[Encoded]) -> None:
+        """Append inner chunks, given where they stand in the index; those that are not stored take no space."""
+        parts = [data for data in encoded if data is not None]
+        lengths = np.fromiter(map(len, parts), dtype=np.uint64, count=len(parts))
+        if len(parts) < len(encoded):
+            places = places[[data is not None for data in encoded]]
+        self._index[places, 0] = self._offset + np.cumsum(lengths) - lengths
+        self._index[places, 1] = lengths
+        self.left -= len(encoded)
         self._write(parts)
-        self.left -= len(numbers)
 
     def _write(self, parts: list[Buffer]) -> None:
         if not parts:
             return
-        if self._fd is None:
-            self._fd = self._folder.create(self.key)
-        self._offset += write_fully(self._fd, parts)
+        if self._sink is None:
+            self._sink = self._sinks.open(self.key)
+        self._offset += self._sink.write(parts)
         if self._checksum:
             for part in parts:
                 self._crc = crc32c(part, self._crc)
 
     def close(self, written: Written, name: str) -> None:
-        """Write the index and count the key; a shard in which nothing is stored leaves no file."""
-        if self._fd is None:
-            self._folder.remove(self.key)
+        """Write the index and count the key; a shard in which nothing is stored leaves no key."""
+        if self._sink is None:
+            self._sinks.remove(self.key)
             written.empty += 1
             return
         self._write([self._format.encode(self._index)])
-        self.abandon()
+        self._sink.close()
+        self._sink = None
         written.add_key(name, self._offset, self._crc if self._checksum else None)
 
     def abandon(self) -> None:
-        """Close the file as it is."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        """Release what is held."""
+        if self._sink is not None:
+            self._sink.abandon()
+            self._sink = None
 
 
 def _make(produce: Produce, shard: Coord, run: Run) -> tuple[Coord, Run, list[Encoded]]:
@@ -85,7 +86,7 @@ class ShardWriter:
 
     def __init__(
         self,
-        root: Path,
+        sinks: Sinks,
         *,
         path: str,
         keys: KeyEncoding,
@@ -94,7 +95,7 @@ class ShardWriter:
         index: IndexFormat,
         checksums: bool,
     ) -> None:
-        self._folder = Folder(root)
+        self._sinks = sinks
         self._path = path
         self._keys = keys
         self._grid = grid
@@ -110,7 +111,7 @@ class ShardWriter:
         runs = self._runs(region, chunk_nbytes=chunk_nbytes, threads=pool._max_workers)
         for shard, run, encoded in collect(pool, (partial(_make, produce, *run) for run in runs)):
             open_shard = self._shard(shard)
-            open_shard.append([self._number(coord) for coord in run], encoded)
+            open_shard.append(numbers(run, self._per_shard), encoded)
             if not open_shard.left:
                 open_shard.close(self._written, f"{self._path}/{open_shard.key}")
                 del self._open[shard]
@@ -126,20 +127,15 @@ class ShardWriter:
         if coord not in self._open:
             left = self._grid.box(self._shards.region(coord)).size
             self._open[coord] = OpenShard(
-                self._folder, self._keys.key(coord), self._index, left=left, checksum=self._checksums
+                self._sinks, self._keys.key(coord), self._index, left=left, checksum=self._checksums
             )
         return self._open[coord]
-
-    def _number(self, coord: Coord) -> int:
-        number = 0
-        for i, n in zip(coord, self._per_shard, strict=True):
-            number = number * n + i % n
-        return number
 
     def finish(self) -> Written:
         """Return what was written since the last call; by then every shard of the block is complete."""
         if self._open:
             raise RuntimeError(f"the block ends inside {len(self._open)} shards: a block owns whole shards")
+        self._sinks.flush()
         written, self._written = self._written, Written.start(self._checksums)
         return written
 
@@ -148,4 +144,5 @@ class ShardWriter:
         for open_shard in self._open.values():
             open_shard.abandon()
         self._open.clear()
+        self._sinks.abandon()
         self._written = Written.start(self._checksums)

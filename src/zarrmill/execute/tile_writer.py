@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.codecs.bytes_codecs import crc32c
+from zarrmill.errors import NotFoundError
 from zarrmill.execute.chunk_files import KeyEncoding
-from zarrmill.execute.chunk_writer import Folder
 from zarrmill.execute.encoder import Encoder
+from zarrmill.execute.sinks import Sinks
 from zarrmill.execute.tiles import TileBuffer, Window
 from zarrmill.execute.writers import WriteChunks, Written
 from zarrmill.grid import ChunkGrid, Coord, Region
+from zarrmill.keyspace import KeySpace
 
 
 class StoredWriter:
@@ -55,7 +56,8 @@ class ZarrWriter:
         self,
         array: Any,
         *,
-        root: Path,
+        made: KeySpace,
+        sinks: Sinks,
         path: str,
         keys: KeyEncoding,
         grid: ChunkGrid,
@@ -63,8 +65,8 @@ class ZarrWriter:
         checksums: bool,
     ) -> None:
         self._array = array
-        self._root = root
-        self._folder = Folder(root)
+        self._made = made
+        self._sinks = sinks
         self._path = path
         self._keys = keys
         self._grid = grid
@@ -96,14 +98,17 @@ class ZarrWriter:
 
     def _write_one(self, key: str, part: Region, values: NDArray[Any]) -> None:
         if is_filled(values, self._fill):
-            self._folder.remove(key)
+            self._sinks.remove(key)
             self._written.empty += 1
             return
         # zarr-python takes an object of no axes for the value itself.
         self._array[part.slices] = values if part.shape else values[()]
-        data = (self._root / key).read_bytes() if self._checksums else None
-        nbytes = (self._root / key).stat().st_size
-        self._written.add_key(f"{self._path}/{key}", nbytes, None if data is None else crc32c(data))
+        found = self._made.head(key)
+        data = self._made.get(key) if self._checksums else None
+        if found is None or found.nbytes is None:
+            raise NotFoundError(f"{self._made.location}/{key} is missing right after it was written")
+        self._written.add_key(f"{self._path}/{key}", found.nbytes, None if data is None else crc32c(data))
+        self._sinks.adopt(self._made, key)
 
     def finish(self) -> Written:
         """Return what was written since the last call."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zarrmill.grid import ChunkGrid, Coord, Region, Shape, ceil_div, round_up
+from zarrmill.grid import ChunkGrid, Coord, Region, Shape, round_up
 from zarrmill.plan.memory import PAGE
 
 Edges = tuple[tuple[int, ...], ...]
@@ -78,7 +78,12 @@ class TileBuffer:
         self.memory = memory[: self.nbytes] if memory is not None else None
 
     def put(self, region: Region, values: NDArray[Any]) -> None:
-        """Set the part of ``region`` that lies in the tile; for a few large regions, see Window for many chunks."""
+        """Set the part of ``region`` that lies in the tile; for large regions, see Window for many chunks."""
+        if len(self.pieces) == 1 and self.region.intersect(region) == region:
+            (piece,) = self.pieces.values()
+            part: Any = (*region.slices_in(self.region), ...)
+            piece[part] = values
+            return
         ones = tuple(max(1, b - a) for a, b in zip(region.start, region.stop, strict=True))
         Window(self, ones, origin=region.start).scatter((0,) * len(ones), values)
 
@@ -103,7 +108,7 @@ class Window:
         zero = origin or (0,) * len(chunks)
         region = tile.region
         self._first = tuple((a - o) // c for a, o, c in zip(region.start, zero, chunks, strict=True))
-        self._parts = [_axis_parts(c, o, e) for c, o, e in zip(chunks, zero, tile.edges, strict=True)]
+        self._parts = [_AxisParts(c, o, e) for c, o, e in zip(chunks, zero, tile.edges, strict=True)]
         self._only = next(iter(tile.pieces.values())) if len(tile.pieces) == 1 else None
 
     def overlap(self, coord: Coord) -> tuple[Shape, tuple[slice, ...] | None]:
@@ -135,6 +140,12 @@ class Window:
             out[here] = piece[there]
         return out
 
+    def view(self, region: Region) -> NDArray[Any] | None:
+        """Return the values of a region, or None where it is not whole in one piece of the tile."""
+        if self._only is None or self._tile.region.intersect(region) != region:
+            return None
+        return self._only[region.slices_in(self._tile.region)]
+
     def _moves(self, coord: Coord) -> Iterator[tuple[NDArray[Any], tuple[slice, ...], tuple[slice, ...]]]:
         """Yield each piece that the chunk touches with the indices in the piece and in the chunk."""
         axes = [self._parts[a][i - self._first[a]] for a, i in enumerate(coord)]
@@ -147,26 +158,26 @@ class Window:
 
 
 TABLE = 2**12
-"""Chunks of an axis up to which their parts are kept ready: about a mebibyte; of tiny chunks there may be millions."""
-
-
-def _axis_parts(chunk: int, origin: int, edges: Sequence[int]) -> _AxisParts | list[list[_AxisPart]]:
-    """Return, for each chunk of one axis that touches the tile, the pieces that it touches."""
-    parts = _AxisParts(chunk, origin, edges)
-    return [parts[i] for i in range(len(parts))] if len(parts) <= TABLE else parts
+"""Chunks of an axis whose parts are remembered: about a mebibyte; of tiny chunks there may be millions."""
 
 
 class _AxisParts:
-    """Finds the pieces that a chunk of one axis touches."""
+    """The pieces that each chunk of one axis touches, by the chunk's number among those that touch the tile."""
 
     def __init__(self, chunk: int, origin: int, edges: Sequence[int]) -> None:
         self._chunk, self._edges = chunk, edges
         self._base = origin + (edges[0] - origin) // chunk * chunk
-
-    def __len__(self) -> int:
-        return ceil_div(self._edges[-1] - self._base, self._chunk)
+        self._known: dict[int, list[_AxisPart]] = {}
 
     def __getitem__(self, i: int) -> list[_AxisPart]:
+        parts = self._known.get(i)
+        if parts is None:
+            parts = self._find(i)
+            if len(self._known) < TABLE:
+                self._known[i] = parts
+        return parts
+
+    def _find(self, i: int) -> list[_AxisPart]:
         base, edges, parts = self._base + i * self._chunk, self._edges, []
         start, stop = max(base, edges[0]), min(base + self._chunk, edges[-1])
         piece = bisect.bisect_right(edges, start) - 1

@@ -7,8 +7,10 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from zarrmill.execute.tiles import Arena
+from zarrmill.plan.memory import MOST_REQUESTS
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -32,15 +34,20 @@ class MemoryMeter:
         """
         with contextlib.suppress(OSError):
             _CLEAR_REFS.write_text(_RESET_PEAK)
-        self.start = _status("VmRSS:")
+        self.start = resident_bytes()
 
     def now(self) -> int:
         """Return the memory above start now."""
-        return max(0, _status("VmRSS:") - self.start)
+        return max(0, resident_bytes() - self.start)
 
     def peak(self) -> int:
         """Return the largest memory above start so far."""
         return max(0, _status("VmHWM:") - self.start)
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process, in bytes."""
+    return _status("VmRSS:")
 
 
 def _status(field: str) -> int:
@@ -58,9 +65,13 @@ class Workshop:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.meter: MemoryMeter | None = None
+        self.kept: dict[Any, Any] = {}
+        """What an operation keeps between its blocks: the array that it works on, opened."""
+        self._token = ""
         self._pools: dict[int, ThreadPoolExecutor] = {}
         self._arenas: dict[int, Arena] = {}
         self._background: ThreadPoolExecutor | None = None
+        self._requests: ThreadPoolExecutor | None = None
 
     def pool(self, threads: int) -> ThreadPoolExecutor:
         """Return the threads that decode and encode."""
@@ -74,6 +85,12 @@ class Workshop:
             self._background = ThreadPoolExecutor(1, thread_name_prefix="zarrmill-next")
         return self._background
 
+    def requests(self) -> ThreadPoolExecutor:
+        """Return the threads that wait for stores; those that are not needed are never started."""
+        if self._requests is None:
+            self._requests = ThreadPoolExecutor(MOST_REQUESTS, thread_name_prefix="zarrmill-request")
+        return self._requests
+
     def arena(self, slot: int, nbytes: int) -> Arena:
         """Return the memory of a tile; it stays until a larger one is asked for."""
         arena = self._arenas.get(slot)
@@ -84,6 +101,17 @@ class Workshop:
             arena = self._arenas[slot] = Arena(nbytes)
         return arena
 
+    def begin(self, token: str) -> MemoryMeter:
+        """Return the meter for a block of an operation; what another operation left in this process goes first.
+
+        A process that serves many runs would else begin with the memory of the one before, and report its peak.
+        """
+        if token != self._token:
+            self.release()
+            self.measure().restart()
+            self._token = token
+        return self.measure()
+
     def measure(self) -> MemoryMeter:
         """Return the meter, started when the first block begins."""
         if self.meter is None:
@@ -91,25 +119,38 @@ class Workshop:
         return self.meter
 
     def release(self) -> None:
-        """Give the tile memory back; the threads stay for the next run."""
+        """Give the tile memory and the opened arrays back; the threads stay for the next run."""
         self._arenas.clear()
+        self.kept.clear()
+        self._token = ""
+
+    def release_if_idle(self, token: str) -> None:
+        """Give back what an operation left, unless a block is at work, which would only fetch it again."""
+        if self.lock.acquire(blocking=False):
+            try:
+                if token == self._token:
+                    self.release()
+            finally:
+                self.lock.release()
 
     def clear(self) -> None:
         """End the threads and release the memory."""
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
-        if self._background is not None:
-            self._background.shutdown(cancel_futures=True)
+        for threads in (self._background, self._requests):
+            if threads is not None:
+                threads.shutdown(cancel_futures=True)
         self._pools.clear()
-        self._arenas.clear()
-        self._background = None
+        self.release()
+        self._background = self._requests = None
         self.meter = None
 
     def forget(self) -> None:
         """Start anew in a forked process, which has none of the threads, and maybe a lock that nobody will release."""
         self.lock = threading.Lock()
         self.meter = None
-        self._pools, self._arenas, self._background = {}, {}, None
+        self.kept, self._token = {}, ""
+        self._pools, self._arenas, self._background, self._requests = {}, {}, None, None
 
 
 WORKSHOP = Workshop()

@@ -120,6 +120,15 @@ def is_unsure(error: BaseException | None) -> bool:
     return type(error).__name__ == "GenericError" and not re.match(r"[34]", Fault.of(error or Exception()).status)
 
 
+def broke_off(error: BaseException | None) -> bool:
+    """Tell whether no whole answer came, and the client did not ask again: it does so for values alone.
+
+    It neither repeats a listing that stopped in its body, nor a removal in bulk whose answer was lost.
+    """
+    fault = Fault.of(error or Exception())
+    return type(error).__name__ == "GenericError" and not fault.status and not _first(_RETRIES, fault.line)
+
+
 def is_beyond_end(error: Exception) -> bool:
     """Tell whether a read failed because it starts where the value has ended already."""
     fault = Fault.of(error)
@@ -127,9 +136,8 @@ def is_beyond_end(error: Exception) -> bool:
 
 
 def ignores_ranges(error: Exception) -> bool:
-    """Tell whether a read failed because the whole value came where a part was asked for."""
-    text = str(error)
-    return "NotPartial" in text or "RangeNotSupported" in text
+    """Tell whether a read failed because the whole value came where a part was asked for, or would come."""
+    return any(sign in str(error) for sign in ("NotPartial", "RangeNotSupported"))
 
 
 def names_bucket(error: Exception) -> bool:

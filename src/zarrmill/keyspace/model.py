@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -70,6 +71,8 @@ class RequestCounts:
     """
 
     def __init__(self) -> None:
+        self.name = uuid.uuid4().hex[:12]
+        """Tells these counts from all others, in other processes too."""
         self._lock = threading.Lock()
         self._figures = dict.fromkeys(_NAMES, 0)
 

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any, TypeVar
 
 from zarrmill.errors import StoreUnavailableError
-from zarrmill.keyspace.faults import explain, ignores_ranges, is_beyond_end, names_bucket
+from zarrmill.keyspace.faults import broke_off, explain, ignores_ranges, is_beyond_end, names_bucket
 from zarrmill.keyspace.link import Link
 from zarrmill.keyspace.model import Buffer, Names, RequestCounts, flat, join
 
 PAGE_KEYS = 1000
 """Keys of one page of a listing, and of one request that deletes: the most that S3 allows."""
 
-REMOVE_ATTEMPTS = 3
-"""Times that a removal is tried: the client repeats those of many keys only when it was answered."""
+REPEATS = 3
+"""Times that a listing or a removal is made again whose answer broke off."""
 
 Found = dict[str, Any]
 """What the client tells of a path."""
@@ -63,14 +63,9 @@ class Wire:
         """Remove up to PAGE_KEYS paths; those that are missing are no error."""
         self.link.check_writer()
         count = -(-len(paths) // self.link.keys_per_delete)
+
         remove = partial(self._remove, paths)
-        for attempt in range(1, REMOVE_ATTEMPTS + 1):
-            try:
-                done = self.ask("removing", paths[0], remove, kind="deletes", count=count)
-                break
-            except StoreUnavailableError:
-                if attempt == REMOVE_ATTEMPTS:
-                    raise
+        done = self._insist(lambda: self.ask("removing", paths[0], remove, kind="deletes", count=count))
         # A service without removal in bulk stops at the first that is missing.
         if done is None and len(paths) > 1:
             for path in paths:
@@ -79,24 +74,50 @@ class Wire:
     def pages(self, path: str, *, page_keys: int = PAGE_KEYS) -> Iterator[list[Found]]:
         """Yield what the store tells of every path below a folder."""
         self.link.check_lists()
-        pages = self.client.list(path or None, chunk_size=page_keys)
+        stream: Iterator[list[Found]] | None = None
+        last: str | None = None
+
+        def next_page() -> list[Found] | None:
+            nonlocal stream
+            found = self.client.list(path or None, offset=last, chunk_size=page_keys) if stream is None else stream
+            # One that breaks off begins anew behind the last key that came.
+            stream = None
+            page: list[Found] | None = self.ask("listing", path, lambda: next(found, None), kind="lists")
+            stream = found
+            return page
+
         # The client fills its pages, so that a short one is the last.
         page: list[Found] | None = None
         while page is None or len(page) == page_keys:
-            page = self.ask("listing", path, lambda: next(pages, None), kind="lists")
-            if page is None:
+            page = self._insist(next_page)
+            if not page:
                 return
+            last = page[-1]["path"]
             yield page
 
     def folder(self, path: str) -> Names:
         """Return the names of the folders and of the keys directly below a folder."""
         self.link.check_lists()
-        found = self.ask("listing", path, lambda: self.client.list_with_delimiter(path or None), kind="lists")
+
+        def list_folder() -> Found | None:
+            return self.ask("listing", path, lambda: self.client.list_with_delimiter(path or None), kind="lists")
+
+        found = self._insist(list_folder)
         if found is None:
             return [], []
         names = _names(found)
         self.counts.add("lists", max(0, sum(map(len, names)) - 1) // PAGE_KEYS)
         return names
+
+    def _insist(self, request: Callable[[], T]) -> T:
+        """Return what a request brings, made again where no whole answer came and the client does not do so itself."""
+        for _ in range(REPEATS):
+            try:
+                return request()
+            except StoreUnavailableError as error:
+                if not broke_off(error.__cause__):
+                    raise
+        return request()
 
     def ask(
         self,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from zarrmill.errors import MemoryLimitError
-from zarrmill.grid import Region, Shape, round_up
+from zarrmill.grid import Region, Shape, ceil_div, round_up
 from zarrmill.layout import ArrayLayout
 from zarrmill.plan.array_plan import ArrayPlan, End, Pass, Route, count_open, group_tiles
 from zarrmill.plan.cost import RATES, pass_seconds, scratch_seconds
-from zarrmill.plan.memory import PAGE, SCRATCH_SIDE, Side, move_side, pass_mem, read_side, write_side
+from zarrmill.plan.memory import PAGE, Remote, Side, move_side, pass_mem, read_side, scratch_side, write_side
 from zarrmill.plan.tiles import Candidate, Chain, chains, one_pass_candidates
 from zarrmill.units import format_bytes
 
@@ -55,6 +55,8 @@ class Job:
     """How chunks are written."""
     verify: bool = True
     """Whether what was written is read back and decoded."""
+    remote: Remote = field(default_factory=Remote)
+    """Which ends are reached by requests to a store."""
 
     @property
     def unit(self) -> Shape:
@@ -64,12 +66,14 @@ class Job:
 
     def read_side(self) -> Side:
         """Return what reading takes."""
-        return read_side(self.source, native=self.read_route != "zarr")
+        return read_side(self.source, native=self.read_route != "zarr", remote=self.remote.source)
 
     def write_side(self, *, open_shards: int) -> Side:
         """Return what writing takes."""
         native = self.write_route != "zarr"
-        return write_side(self.target, native=native, verify=self.verify, open_shards=open_shards)
+        return write_side(
+            self.target, native=native, verify=self.verify, open_shards=open_shards, remote=self.remote.target
+        )
 
 
 def plan_array(job: Job, limits: Limits) -> ArrayPlan:
@@ -145,10 +149,17 @@ def _one_pass_plans(job: Job, limits: Limits, *, threads: int, buffers: int) -> 
             if mem > limits.max_mem or held > MOST_OPEN:
                 continue
             one = Pass("stored", "stored", c.tile, block, buffers, threads, mem)
-            yield _one_pass_seconds(c, job, threads, buffers), _array_plan(job, (one,), source.shape, c.pairs)
+            at_once = _busy(limits, _tiles(source.shape, block)) * threads
+            yield _one_pass_seconds(c, job, at_once, buffers), _array_plan(job, (one,), source.shape, c.pairs)
 
 
-def _one_pass_seconds(c: Candidate, job: Job, threads: int, buffers: int) -> float:
+def _busy(limits: Limits, blocks: int) -> float:
+    """Return how many processes are at work on average: 3 blocks keep 2 of them busy for three quarters of the time."""
+    return blocks / ceil_div(blocks, limits.workers) if blocks else 1.0
+
+
+def _one_pass_seconds(c: Candidate, job: Job, threads: float, buffers: int) -> float:
+    """Return the seconds of a pass with so many threads in all processes that get a block."""
     seconds = pass_seconds(
         RATES,
         threads=threads,
@@ -158,27 +169,43 @@ def _one_pass_seconds(c: Candidate, job: Job, threads: int, buffers: int) -> flo
         keys=job.target.n_write_chunks,
         tiles=c.tiles,
     )
+    seconds += _waiting(job, c.tiles)
     # One tile at a time leaves the threads idle while its last chunks are read and written; two tiles overlap.
     return seconds * (1.0 if buffers > 1 or c.tiles == 1 else 1.02)
+
+
+def _waiting(job: Job, tiles: int) -> float:
+    """Return the seconds in which nothing is done because the last requests of a tile are under way."""
+    return tiles * RATES.request if job.remote.source or job.remote.target else 0.0
 
 
 def _chain_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
     """Yield plans of several passes within the smallest independent boxes that are worth a stage of their own."""
     read, write = job.read_side(), job.write_side(open_shards=1)
-    read_room = _room(job, limits, threads=threads, buffers=2, read=read, write=SCRATCH_SIDE)
-    write_room = _room(job, limits, threads=threads, buffers=2, read=SCRATCH_SIDE, write=write)
+    read_room = _room(job, limits, threads=threads, buffers=2, read=read, write=scratch_side(job.remote))
+    write_room = _room(job, limits, threads=threads, buffers=2, read=scratch_side(job.remote), write=write)
     # A segment is padded to a page; segments are never so small that this costs more than an eighth.
     room = min(read_room, write_room) * 7 // 8
     domain = _domain(job, limits)
     clipped = tuple(min(d, n) for d, n in zip(domain, job.source.shape, strict=True))
     if not math.prod(clipped):
         return
-    for chain in chains(clipped, job.source.chunks, job.unit, job.target.write_chunk, limit=room):
+    for chain in _chains(clipped, job, limits, room=room):
         passes = tuple(_chain_passes(chain, job, limits, threads=threads, domain=clipped))
         held = count_open(clipped, passes[-1].tile, passes[-1].block, job.target.write_chunk)
         if held <= MOST_OPEN and max(p.projected_mem for p in passes) <= limits.max_mem:
             plan = _array_plan(job, passes, domain, job.source.n_chunks)
-            yield _chain_seconds(chain, job, threads=threads, domains=len(plan.domains())), plan
+            at_once = min(_busy(limits, _tiles(clipped, p.block)) for p in passes) * threads
+            yield _chain_seconds(chain, job, threads=at_once, domains=len(plan.domains())), plan
+
+
+def _chains(domain: Shape, job: Job, limits: Limits, *, room: int) -> Iterator[Chain]:
+    """Yield chains of tiles as large as there is room for, and of tiles so small that every process has some."""
+    rooms = {room}
+    if limits.workers > 1:
+        rooms.add(min(room, math.prod(domain) // (BLOCKS_PER_WORKER * limits.workers)))
+    for points in sorted(rooms, reverse=True):
+        yield from chains(domain, job.source.chunks, job.unit, job.target.write_chunk, limit=points)
 
 
 def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domain: Shape) -> Iterator[Pass]:
@@ -196,13 +223,13 @@ def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domai
             arena,
             buffers=2,
             threads=threads,
-            read=SCRATCH_SIDE if i else job.read_side(),
-            write=SCRATCH_SIDE if i < last else job.write_side(open_shards=held),
+            read=scratch_side(job.remote) if i else job.read_side(),
+            write=scratch_side(job.remote) if i < last else job.write_side(open_shards=held),
         )
         yield Pass(reads, writes, tile, block, 2, threads, mem)
 
 
-def _chain_seconds(chain: Chain, job: Job, *, threads: int, domains: int) -> float:
+def _chain_seconds(chain: Chain, job: Job, *, threads: float, domains: int) -> float:
     source, target = job.source, job.target
     tiles = sum(_tiles(source.shape, tile) for tile in chain.tiles)
     seconds = pass_seconds(
@@ -214,14 +241,16 @@ def _chain_seconds(chain: Chain, job: Job, *, threads: int, domains: int) -> flo
         keys=target.n_write_chunks,
         tiles=tiles,
     )
-    return seconds + sum(
-        scratch_seconds(RATES, nbytes=source.nbytes, segments=segments * domains) for segments in chain.segments
+    return (
+        seconds
+        + _waiting(job, tiles)
+        + sum(scratch_seconds(RATES, nbytes=source.nbytes, segments=segments * domains) for segments in chain.segments)
     )
 
 
 def _bytes_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
     """Yield the plan that moves encoded chunks: tiles are whole write chunks, and nothing is held but runs."""
-    side = move_side(job.source, job.target, verify=job.verify)
+    side = move_side(job.source, job.target, verify=job.verify, remote=job.remote)
     mem = pass_mem(0, buffers=1, threads=threads, read=side, write=side)
     if mem <= limits.max_mem:
         tile = job.target.write_chunk

@@ -23,8 +23,10 @@ class Rates:
     """CPU seconds to write one key."""
     segment: float = 300e-6
     """Seconds to read one segment of an intermediate: a seek."""
-    tile: float = 3e-3
+    tile: float = 1e-3
     """Seconds in which the threads wait for each other at the end of a tile."""
+    request: float = 50e-3
+    """Seconds that a request to a store takes, for which they wait at the end of a tile as well."""
 
 
 RATES = Rates()
@@ -32,7 +34,7 @@ RATES = Rates()
 
 
 def pass_seconds(
-    rates: Rates, *, threads: int, decoded: int, touches: int, encoded: int, keys: int, tiles: int
+    rates: Rates, *, threads: float, decoded: int, touches: int, encoded: int, keys: int, tiles: int
 ) -> float:
     """Return the seconds of reading, moving and writing the data of one pass."""
     cpu = decoded * (rates.decode + rates.copy) + touches * rates.touch + encoded * (rates.encode + rates.copy)

@@ -10,10 +10,20 @@ from zarrmill.layout import ArrayLayout
 
 SLACK = 28 * 2**20
 """Bytes for what is not counted by the byte: thread stacks, the allocator's unused pages, Python's own values."""
-RUN_BYTES = 2**20
+RUN_BYTES = 2**19
 """Decoded bytes of small chunks that a thread handles as one piece of work: long enough to hide its cost."""
+RUN_CHUNKS = 256
+"""Chunks of such a piece at the most, because each has memory that does not depend on its size."""
 GROWING = frozenset({"gzip", "zlib", "bz2", "lzma"})
 """Codecs that decode into memory which grows as they go, so that an old and a new copy are there at once."""
+REQUEST_BYTES = 16 * 2**20
+"""Bytes of requests under way at once: at 50 ms a request, as much as a few cores decode or encode meanwhile."""
+MOST_REQUESTS = 64
+"""Requests under way at once, however small."""
+FETCH_BYTES = 4 * 2**20
+"""Decoded bytes of neighbouring inner chunks that one request brings: more would only wait in memory."""
+INDEX_CACHE = 2**20
+"""Bytes of indices of shards that are remembered, one at the least."""
 PAGE = 4096
 """Alignment of the pieces of a tile, so that a file can be read and written past the page cache."""
 THROUGH_ZARR = 5
@@ -34,8 +44,25 @@ class Side:
         return threads * self.per_thread + self.shared
 
 
-SCRATCH_SIDE = Side(per_thread=0, shared=0)
-"""The end at an intermediate: whole pieces of the tile go straight to the file and back."""
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Which ends are reached by requests to a store."""
+
+    source: bool = False
+    """Whether the source is."""
+    target: bool = False
+    """Whether the target is."""
+    scratch: bool = False
+    """Whether intermediates are."""
+
+
+TILE_REQUEST = 4 * 2**20
+"""Bytes of an intermediate in a store that are read by one request."""
+
+
+def scratch_side(remote: Remote) -> Side:
+    """Return what the end at an intermediate takes: pieces go straight to a file and back, or come by requests."""
+    return Side(per_thread=TILE_REQUEST if remote.scratch else 0, shared=0)
 
 
 def encoded_bound(nbytes: int) -> int:
@@ -49,36 +76,90 @@ def encoded_bound(nbytes: int) -> int:
     return nbytes + nbytes // 128 + 512
 
 
-def read_side(layout: ArrayLayout, *, native: bool) -> Side:
-    """Return what reading the chunks of a stored array takes."""
+def read_side(layout: ArrayLayout, *, native: bool, remote: bool = False) -> Side:
+    """Return what reading the chunks of a stored array takes.
+
+    From a store, chunks come ahead of the threads: those under way, and for each thread two pieces of work that wait.
+    """
     chunk = layout.chunk_nbytes
     if not native:
         whole = math.prod(layout.write_chunk) * layout.itemsize
         return Side(per_thread=THROUGH_ZARR * chunk, shared=2 * encoded_bound(whole) if layout.shards else 0)
-    decoded = (1 + temporaries(layout)) * chunk
-    return Side(per_thread=encoded_bound(chunk) + decoded + index_nbytes(layout), shared=0)
+    if not remote:
+        return Side(per_thread=_decoding(layout) + index_nbytes(layout), shared=0)
+    bound = encoded_bound(max(chunk, FETCH_BYTES) if layout.shards else chunk)
+    waiting = 2 * max(bound, encoded_bound(RUN_BYTES))
+    ahead = requests_at_once(bound) * bound + (INDEX_CACHE + 2 * index_nbytes(layout) if layout.shards else 0)
+    return Side(per_thread=_decoding(layout) + waiting, shared=ahead)
 
 
-def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: int) -> Side:
+def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: int, remote: bool = False) -> Side:
     """Return what writing (and reading back) the chunks of a stored array takes.
 
-    A thread holds one decoded chunk and one encoded run, the last of it twice while a checksum is added; twice as many
-    runs wait for their turn in a shard. Reading back holds an encoded and a decoded run.
+    A thread holds one decoded chunk, or a run of small ones, and one encoded run, twice while a checksum is added;
+    twice as many runs wait for their turn in a shard. Reading back takes what reading takes. A store gets each key in
+    one piece, so that what is open or on its way to a store is in memory.
     """
     chunk, write_chunk = layout.chunk_nbytes, math.prod(layout.write_chunk) * layout.itemsize
     if not native:
         return Side(per_thread=0, shared=THROUGH_ZARR * write_chunk)
     run = max(encoded_bound(chunk), RUN_BYTES)
-    made = chunk + temporaries(layout) * chunk
-    writing = made + (4 * run if layout.shards else 2 * encoded_bound(chunk))
+    made = temporaries(layout) * chunk + (RUN_BYTES if moved_in_runs(chunk) else chunk)
+    writing = made + (4 * run if layout.shards or moved_in_runs(chunk) else 2 * run)
     index = index_nbytes(layout)
-    reading = run + (1 + temporaries(layout)) * max(chunk, RUN_BYTES) + index if verify else 0
-    waiting = run if layout.shards else 0
+    back = read_side(layout, native=True, remote=remote) if verify else Side(0, 0)
     # That of the shard which is being closed is there as numbers, as bytes, and with its checksum.
-    return Side(per_thread=max(writing, reading), shared=waiting + (open_shards + 2) * index)
+    shared = (run if layout.shards else 0) + (open_shards + 2) * index
+    if remote:
+        bound = key_bound(layout)
+        shared += (puts_at_once(bound) + (open_shards if layout.shards else 0)) * bound
+    return Side(per_thread=max(writing, back.per_thread), shared=max(shared, back.shared))
 
 
-def move_side(source: ArrayLayout, target: ArrayLayout, *, verify: bool) -> Side:
+def moved_in_runs(chunk_nbytes: int) -> bool:
+    """Tell whether chunks are so small that a thread handles several as one.
+
+    >>> moved_in_runs(2**19), moved_in_runs(2**19 + 1)
+    (True, False)
+    """
+    return 2 * chunk_nbytes <= RUN_BYTES
+
+
+def _decoding(layout: ArrayLayout) -> int:
+    """Return what a thread holds that decodes: of small chunks a run, encoded, as the codec makes it, and as a box."""
+    chunk = layout.chunk_nbytes
+    if moved_in_runs(chunk):
+        return encoded_bound(RUN_BYTES) + RUN_CHUNKS * 512 + (3 + temporaries(layout)) * RUN_BYTES
+    return encoded_bound(chunk) + (1 + temporaries(layout)) * chunk
+
+
+def requests_at_once(nbytes: int) -> int:
+    """Return how many requests of so many bytes are under way at once.
+
+    >>> requests_at_once(4096), requests_at_once(2**20), requests_at_once(2**30)
+    (64, 16, 2)
+    """
+    return max(2, min(MOST_REQUESTS, REQUEST_BYTES // max(1, nbytes)))
+
+
+def puts_at_once(nbytes: int) -> int:
+    """Return how many values of up to so many bytes are on their way to a store at once.
+
+    >>> puts_at_once(2**16), puts_at_once(2**30)
+    (64, 1)
+    """
+    return max(1, min(MOST_REQUESTS, REQUEST_BYTES // max(1, nbytes)))
+
+
+def key_bound(layout: ArrayLayout) -> int:
+    """Return a bound for the bytes of one stored key: a chunk, or a shard with all of its chunks and its index."""
+    if layout.shards is None:
+        return encoded_bound(layout.chunk_nbytes)
+    count = math.prod(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
+    return count * encoded_bound(layout.chunk_nbytes) + index_nbytes(layout) + 4
+
+
+def move_side(source: ArrayLayout, target: ArrayLayout, *, verify: bool, remote: Remote) -> Side:
     """Return what moving encoded chunks takes: a thread reads one, copies it and makes a run of such copies.
 
     As many runs again wait for their turn, and one is being written. The digest decodes a run or a chunk.
@@ -87,7 +168,12 @@ def move_side(source: ArrayLayout, target: ArrayLayout, *, verify: bool) -> Side
     run = max(chunk, RUN_BYTES)
     digesting = 2 * chunk + max(source.chunk_nbytes, RUN_BYTES) if verify else 0
     per_thread = 2 * chunk + 2 * run + digesting + 4 * index_nbytes(source)
-    return Side(per_thread=per_thread, shared=run + 2 * index_nbytes(target))
+    shared = run + 2 * index_nbytes(target)
+    if remote.source and verify:
+        shared += read_side(source, native=True, remote=True).shared
+    if remote.target:
+        shared += (puts_at_once(key_bound(target)) + 1) * key_bound(target)
+    return Side(per_thread=per_thread, shared=shared)
 
 
 def temporaries(layout: ArrayLayout) -> int:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from zarrmill.errors import PlanError
 from zarrmill.grid import Region
 from zarrmill.plan.array_plan import ArrayPlan
+from zarrmill.plan.memory import Remote
 from zarrmill.plan.model import Block
 
 FORMAT = 1
@@ -148,6 +149,8 @@ class RechunkPlan:
     """Metadata of the target as (path, JSON text), the root last."""
     notes: tuple[str, ...] = ()
     """What people should know before they run it."""
+    remote: Remote = field(default_factory=Remote)
+    """Which ends are reached by requests to a store."""
 
     @property
     def stages(self) -> Sequence[RechunkStage]:
@@ -182,6 +185,7 @@ class RechunkPlan:
         values["arrays"] = tuple(ArrayPlan.from_json(a) for a in data["arrays"])
         values["documents"] = tuple((path, text) for path, text in data["documents"])
         values["notes"] = tuple(data["notes"])
+        values["remote"] = Remote(**data.get("remote", {}))
         return cls(**values)
 
     def fingerprint(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from zarrmill.grid import ChunkGrid, Shape, touches
 from zarrmill.plan.array_plan import ArrayPlan, Pass
 from zarrmill.plan.cost import Rates, pass_seconds, scratch_seconds
 from zarrmill.plan.rechunk import RechunkPlan
+from zarrmill.plan.requests import PlannedRequests, plan_requests
 
 _LEVELS = ("level", "clevel", "acceleration")
 """Settings that follow a codec's name."""
@@ -125,6 +127,8 @@ class PlanReport:
     """The arrays in the order of their paths."""
     notes: tuple[str, ...]
     """What people should know before they run it."""
+    requests: PlannedRequests | None = None
+    """What is asked of stores; None where both ends are on the local disk."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values, lists for tuples."""
@@ -132,8 +136,12 @@ class PlanReport:
         return data
 
 
-def summarize(plan: RechunkPlan, *, rates: Rates | None = None) -> PlanReport:
+def summarize(
+    plan: RechunkPlan, *, rates: Rates | None = None, prices: Mapping[str, float] | None = None
+) -> PlanReport:
     """Return a plan in figures; with ``rates`` it says how long a run takes on the machine that they describe.
+
+    ``prices`` are those of ``plan_requests``.
 
     >>> from zarrmill.layout import ArrayLayout
     >>> from zarrmill.plan.arrays import Job, Limits, plan_array
@@ -166,6 +174,7 @@ def summarize(plan: RechunkPlan, *, rates: Rates | None = None) -> PlanReport:
         stages=tuple(_stages(arrays, plan)),
         arrays=arrays,
         notes=plan.notes,
+        requests=plan_requests(plan, prices=prices),
     )
 
 

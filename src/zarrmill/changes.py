@@ -1,0 +1,145 @@
+"""Whether a source was changed: after a moment on the local disk, and in a store since its keys were first listed."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from zarrmill.execute.chunk_files import KeyEncoding
+from zarrmill.execute.keys import add_terms
+from zarrmill.execute.opening import StoredArray
+from zarrmill.execute.workshop import WORKSHOP
+from zarrmill.grid import ChunkGrid
+from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.model import KeyInfo
+
+METADATA = ("zarr.json", ".zarray", ".zattrs")
+
+
+def find_changed(array: StoredArray, since_ns: int) -> str | None:
+    """Return a file or folder of an array that was changed after a moment of the file system's clock, or None.
+
+    The keys that there can be are asked for by name, which takes a sixth of the time of looking for files. A key that
+    is missing was removed, or another has come, if the folder where it would lie has changed.
+    """
+    root = array.root
+    if root is None:
+        return None
+    if array.document["chunk_key_encoding"]["name"] not in ("default", "v2"):
+        return _changed_below(str(root), since_ns)
+    folders = functools.lru_cache(maxsize=4096)(functools.partial(_folder_time, top=str(root)))
+    for path in _files(array, root):
+        try:
+            changed = os.stat(path).st_mtime_ns > since_ns
+        except FileNotFoundError:
+            path, when = folders(os.path.dirname(path))
+            changed = when > since_ns
+        if changed:
+            return path
+    return None
+
+
+def _files(array: StoredArray, root: Path) -> Iterator[str]:
+    """Yield the files that an array can have."""
+    yield from (f"{root}/{name}" for name in METADATA)
+    keys = KeyEncoding.of(array.document)
+    for coord in ChunkGrid.over(array.layout.shape, array.layout.write_chunk).coords():
+        yield f"{root}/{keys.key(coord)}"
+
+
+def _folder_time(folder: str, *, top: str) -> tuple[str, int]:
+    """Return when a folder, or the nearest that is there above it, was changed: just now where even the top is gone."""
+    while True:
+        try:
+            return folder, os.stat(folder).st_mtime_ns
+        except FileNotFoundError:
+            if folder == top:
+                return top, time.time_ns()
+            folder = os.path.dirname(folder)
+
+
+def _changed_below(folder: str, since_ns: int) -> str | None:
+    """Look at every file and folder below a folder."""
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        if os.stat(path).st_mtime_ns > since_ns:
+            return path
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.stat().st_mtime_ns > since_ns:
+                    return entry.path
+    return None
+
+
+# --- stores ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """What one listing shows of an array in a store: it tells a store that was changed from one that was not."""
+
+    keys: int
+    """Keys, metadata included."""
+    terms: int
+    """Sum over the keys of a hash of name, ETag and size."""
+    newest: tuple[int, str] = (0, "")
+    """When the youngest key was written, by the store's clock, and which that is."""
+
+    def say(self) -> str:
+        """Return what identifies the array, without the time, which says nothing of values.
+
+        >>> Print(12, 255).say()
+        '12 keys of fingerprint 00000000000000ff'
+        """
+        return f"{self.keys} keys of fingerprint {self.terms:016x}"
+
+
+def take_print(keys: KeySpace) -> Print:
+    """Return what a listing of an array shows, page by page."""
+    count = terms = 0
+    newest = (0, "")
+    for info in keys.list():
+        count += 1
+        terms = add_terms(terms, _term(info))
+        newest = max(newest, (info.modified_ns or 0, info.key))
+    return Print(count, terms, newest)
+
+
+def _term(info: KeyInfo) -> int:
+    text = f"{info.key}\0{info.etag}\0{info.nbytes}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def take_prints(arrays: Mapping[str, StoredArray]) -> dict[str, Print]:
+    """Return the prints of the arrays in stores that can list their keys, by path, with many requests at once."""
+    listed = {path: array.keys for path, array in arrays.items() if array.root is None and array.keys.can_list}
+    return dict(zip(listed, WORKSHOP.requests().map(take_print, listed.values()), strict=True)) if listed else {}
+
+
+def find_reprinted(arrays: Mapping[str, StoredArray], prints: Mapping[str, Print]) -> str | None:
+    """Return an array of a store, with a key where one can be named, that was changed since its print; or None."""
+    now = take_prints({path: arrays[path] for path in prints})
+    for path, before in prints.items():
+        after = now[path]
+        if (after.keys, after.terms) == (before.keys, before.terms):
+            continue
+        where = arrays[path].keys.location
+        if after.newest[0] > before.newest[0]:
+            return f"{where} (key {after.newest[1]})"
+        return where if after.keys == before.keys else f"{where} ({before.keys:,} keys then, {after.keys:,} now)"
+    return None
+
+
+def untold_changes(arrays: Mapping[str, StoredArray]) -> list[str]:
+    """Return a note where nothing can tell whether a source is changed while it is read: its keys are not listed."""
+    if all(array.root is not None or array.keys.can_list for array in arrays.values()):
+        return []
+    return ["whether the source is changed during the run cannot be told: its server lists no keys"]

@@ -1,0 +1,27 @@
+"""A dask cluster for the tests that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+
+@contextmanager
+def local_cluster(**options):
+    """Return a Client of a cluster of processes on this machine, which listens here alone and says nothing."""
+    from distributed import Client, LocalCluster
+
+    defaults = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "memory_limit": 0}
+    # Of the port of the web page only 0 never clashes, and with no address at all it would be 8787 on all interfaces.
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    with LocalCluster(**(defaults | quiet | options)) as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[object]:
+    """The Client of two worker processes that all tests share; it starts with the first."""
+    with local_cluster() as made:
+        yield made

@@ -1,0 +1,157 @@
+"""report.py: the requests of a report are those that were made, and those that the plan had said."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import zarr
+
+from zarrmill.estimate import estimate
+from zarrmill.keyspace.model import Requests
+from zarrmill.progress import BlockFinished
+from zarrmill.rechunk import rechunk
+
+NAMES = itertools.count()
+KINDS = ("gets", "puts", "lists", "heads", "deletes")
+VALUES = np.random.default_rng(3).normal(size=(1200, 40)).round(3)
+CASES = {
+    "chunks to shards": ({"chunks": (100, 1)}, {"chunks": (1, -1), "shards": (400, -1)}),
+    "shards to chunks": ({"chunks": (10, 40), "shards": (300, 40)}, {"chunks": (100, 4), "shards": None}),
+    "chunks to chunks": ({"chunks": (100, 4)}, {"chunks": (40, 40), "shards": None}),
+    "as they are": ({"chunks": (100, 4)}, {"chunks": None, "shards": (400, 40)}),
+}
+
+
+@pytest.fixture
+def place():
+    """URL of a folder of nobody else's in memory."""
+    return f"memory://report-{next(NAMES)}"
+
+
+def write(path, **layout):
+    group = zarr.create_group(path)
+    group.create_array("flux", shape=VALUES.shape, dtype="f8", **layout)[:] = VALUES
+    return path
+
+
+def figures(requests):
+    return {kind: getattr(requests, kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("verify", ["full", "written", "none"])
+@pytest.mark.parametrize("case", CASES)
+def test_what_was_planned_is_what_was_asked(tmp_path, place, case, verify):
+    """There and back: every request is as planned, and no more bytes come and go than the values have."""
+    layout, asked = CASES[case]
+    write(tmp_path / "a", **layout)
+    for source, target in (
+        (tmp_path / "a", f"{place}/b"),
+        (f"{place}/b", tmp_path / "c"),
+        (f"{place}/b", f"{place}/d"),
+    ):
+        planned = estimate(source, target, **asked, verify=verify, calibrate=False).requests
+        report = rechunk(source, target, **asked, verify=verify)
+
+        for end in ("source", "target"):
+            plan, made = getattr(planned, end), getattr(report.requests, end)
+            assert (
+                (plan is None) == (made is None) == (not str({"source": source, "target": target}[end]).startswith("m"))
+            )
+            if plan is not None and made is not None:
+                assert figures(made) == figures(plan)
+        assert report.requests.earlier is None
+
+
+def test_a_local_run_has_no_requests(tmp_path):
+    """There is nothing to tell."""
+    write(tmp_path / "a", chunks=(100, 1))
+    report = rechunk(tmp_path / "a", tmp_path / "b", chunks=(1, -1))
+
+    assert report.requests is None
+    assert report.to_json()["requests"] is None
+
+
+def test_through_s3_the_report_is_what_the_server_saw(tmp_path, s3_bucket, proxy):
+    """Each kind of request, to the last one, and one PUT for each shard; the source too."""
+    write(tmp_path / "a", chunks=(100, 1))
+    options = proxy.storage_options
+    asked = {"chunks": (1, -1), "shards": (400, -1), "storage_options": options}
+    planned = estimate(tmp_path / "a", f"{s3_bucket}/b", **asked, calibrate=False).requests
+    proxy.reset_counts()
+    report = rechunk(tmp_path / "a", f"{s3_bucket}/b", **asked)
+    seen = proxy.get_counts()
+    made = report.requests.target
+
+    assert (made.puts, made.gets, made.lists, made.heads) == (
+        seen["PUT"],
+        seen["GET"] + seen["RANGE"],
+        seen["LIST"],
+        seen["HEAD"],
+    )
+    assert made.deletes == seen["DELETE"] + seen["POST"]
+    assert figures(made) == figures(planned.target)
+    assert proxy.get_counts("b/flux/c/")["PUT"] == report.keys_written == 3
+
+    proxy.reset_counts()
+    back = rechunk(f"{s3_bucket}/b", tmp_path / "c", chunks=(100, 1), shards=None, storage_options=options)
+    seen = proxy.get_counts()
+    made = back.requests.source
+
+    assert (made.gets, made.lists, made.heads) == (seen["GET"] + seen["RANGE"], seen["LIST"], seen["HEAD"])
+    assert made.bytes_read <= seen.bytes_out
+    assert back.digest == report.digest
+
+
+@pytest.mark.parametrize("executor", ["processes", "pool"])
+def test_requests_of_other_processes_count_once(tmp_path, s3_bucket, proxy, executor):
+    """Blocks bring theirs along where they do not run here; threads of a given pool share our own counters."""
+    write(tmp_path / "a", chunks=(100, 4))
+    options, target = proxy.storage_options, f"{s3_bucket}/b"
+    proxy.reset_counts()
+    with ThreadPoolExecutor(2) as pool:
+        given = pool if executor == "pool" else executor
+        report = rechunk(
+            tmp_path / "a", target, chunks=(40, 40), shards=None, executor=given, workers=2, storage_options=options
+        )
+    seen = proxy.get_counts()
+
+    assert (report.requests.target.puts, report.requests.target.gets) == (seen["PUT"], seen["GET"] + seen["RANGE"])
+
+
+def test_requests_of_an_earlier_run_are_told_apart(tmp_path, place):
+    """A resumed run has its own requests, and those of the blocks that were done before beside them."""
+    group = zarr.create_group(tmp_path / "a")
+    for name in ("one", "two"):
+        group.create_array(name, shape=VALUES.shape, chunks=(100, 4), dtype="f8")[:] = VALUES
+    asked = {"chunks": (40, 40), "shards": None, "verify": "none"}
+
+    class Killed(BaseException):
+        pass
+
+    def kill(message):
+        if isinstance(message, BlockFinished):
+            raise Killed
+
+    with pytest.raises(Killed):
+        rechunk(tmp_path / "a", f"{place}/b", **asked, progress=kill)
+    report = rechunk(tmp_path / "a", f"{place}/b", **asked)
+
+    assert report.resumed_blocks == 1
+    assert report.requests.earlier.puts == 30
+    # The other array, three documents, and the claim that was there already.
+    assert report.requests.target.puts == 30 + 3 + 1
+
+
+def test_a_report_with_requests_is_json(tmp_path, place):
+    """Figures by end."""
+    write(tmp_path / "a", chunks=(100, 1))
+    report = rechunk(tmp_path / "a", f"{place}/b", chunks=(1, -1), shards=None)
+    data = report.to_json()["requests"]
+
+    assert data["target"] == asdict(report.requests.target)
+    assert (data["source"], data["earlier"]) == (None, None)
+    assert Requests(**data["total"]) == report.requests.total
