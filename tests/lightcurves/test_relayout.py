@@ -291,3 +291,37 @@ def test_a_snapshot_never_misses_an_epoch(survey: Survey, monkeypatch, moment) -
     survey.check(5, storage=other)
     survey.check(5, 40, storage=other)
     assert done
+
+
+def test_a_block_that_outlives_its_run_writes_nothing(survey: Survey, monkeypatch) -> None:
+    """On other machines a block may still be at work when its run is over: it replaces no shard any more."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from zarrmill.execute import executors
+    from zarrmill.lightcurves import fold_run
+    from zarrmill.plan.model import BlockResult
+
+    class Elsewhere(ThreadPoolExecutor):
+        """Like an executor of other machines."""
+
+    survey.add(0)
+    kept, real = [], fold_run.run
+
+    def run_and_keep(plan, operation, **options):
+        kept.append((operation, next(plan.stages[0].blocks())))
+        return real(plan, operation, **options)
+
+    def place_elsewhere(executor, workers=None):
+        return executors.Placement(lambda: executor, processes=2, threads=1, in_process=False, owned=False, fenced=True)
+
+    monkeypatch.setattr(fold_run, "run", run_and_keep)
+    monkeypatch.setattr("zarrmill.lightcurves.storage.place", place_elsewhere)
+    with Elsewhere(2) as pool:
+        assert survey.storage.relayout(executor=pool).epochs == 1
+    survey.check()
+    before = shards_of(survey)
+    operation, block = kept[0]
+    with pytest.raises((FileNotFoundError, LockedError)):
+        assert isinstance(operation(block, lambda _: None), BlockResult)
+    assert shards_of(survey) == before
+    survey.check()

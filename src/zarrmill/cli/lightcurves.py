@@ -27,10 +27,10 @@ class Shown:
         return self.data
 
 
-def _open(store: str) -> Any:
+def _open(store: str, storage_option: list[str] | None) -> Any:
     from zarrmill.lightcurves import LightcurveStorage
 
-    return LightcurveStorage.open(store)
+    return LightcurveStorage.open(store, storage_options=options.read_storage_options(storage_option))
 
 
 @app.command()
@@ -49,6 +49,7 @@ def create(
     limits: curve_options.Limits = False,
     time_offsets: curve_options.TimeOffsets = False,
     time_scale: curve_options.TimeScale = "utc",
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -63,6 +64,7 @@ def create(
         limits=limits,
         time_offsets=time_offsets,
         time_scale=time_scale,
+        storage_options=options.read_storage_options(storage_option),
     )
     roles = curve_options.read_pairs(column, option="--column")
     found = None if catalogue is None else read_catalogue(catalogue, columns=roles, keep=keep)
@@ -89,6 +91,7 @@ def ingest(
     unmatched: curve_options.Unmatched = curve_options.UnmatchedChoice.report,
     replace: curve_options.Replace = False,
     sync: options.Sync = True,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -101,7 +104,7 @@ def ingest(
     columns = ColumnRequest(preset=preset, columns=curve_options.read_roles(column), bands=bands)
     how = IngestOptions(columns=columns, match=match.value, max_separation=max_separation, tolerance=tolerance)
     request = TableRequest(curve_options.read_epoch(epoch), time, replace, unmatched.value, sync)
-    storage = _open(store)
+    storage = _open(store, storage_option)
     reports = [storage.ingest(table, options=how, request=request).to_json() for table in tables]
     show(Shown({"tables": reports}), curve_tables.ingest_tables, as_json=json)
 
@@ -113,13 +116,13 @@ def relayout(
     executor: options.Executor = None,
     workers: options.Workers = None,
     progress: options.Progress = options.ProgressChoice.auto,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Fold the epochs that came in into the object layout; reading and adding may go on meanwhile."""
-    where = None if executor is None else executor.value
     with open_progress(progress) as client:
-        report = _open(store).relayout(executor=where, workers=workers, progress=client)
+        report = _open(store, storage_option).relayout(executor=executor, workers=workers, progress=client)
     show(report, curve_tables.fact_tables, as_json=json)
 
 
@@ -128,17 +131,24 @@ def prune(
     store: curve_options.Survey,
     *,
     verify: curve_options.Prove = True,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Remove the copies of epochs that are folded, once that is proved."""
-    show(_open(store).prune(verify=verify), curve_tables.fact_tables, as_json=json)
+    show(_open(store, storage_option).prune(verify=verify), curve_tables.fact_tables, as_json=json)
 
 
 @app.command()
-def info(store: curve_options.Survey, *, json: options.Json = False, verbose: options.Verbose = False) -> None:
+def info(
+    store: curve_options.Survey,
+    *,
+    storage_option: options.StorageOptions = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
     """Show what a store holds."""
-    show(_open(store).info(), curve_tables.fact_tables, as_json=json)
+    show(_open(store, storage_option).info(), curve_tables.fact_tables, as_json=json)
 
 
 @app.command()
@@ -147,11 +157,12 @@ def get(
     objects: curve_options.ObjectKeys,
     *,
     array: curve_options.ArrayNames = None,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Print light curves."""
-    storage = _open(store)
+    storage = _open(store, storage_option)
     curves = [storage.get_lightcurve(storage.key_of(text), arrays=array) for text in objects]
     show(Shown({"curves": [_describe_curve(curve) for curve in curves]}), curve_tables.curve_tables, as_json=json)
 
@@ -183,11 +194,12 @@ def cone(
     dec: curve_options.Dec,
     radius: curve_options.Radius,
     *,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """List the objects within a radius, the nearest first; all in degrees. Write a negative DEC after ``--``."""
-    found = _open(store).cone(ra, dec, radius)
+    found = _open(store, storage_option).cone(ra, dec, radius)
     rows = [list(row) for row in zip(*(values.tolist() for values in found.values()), strict=True)]
     count = f"{len(rows):,} object{'' if len(rows) == 1 else 's'}"
     show(Shown({"columns": list(found), "rows": rows, "notes": [count]}), curve_tables.row_tables, as_json=json)
@@ -203,13 +215,15 @@ def stats(
     executor: options.Executor = None,
     workers: options.Workers = None,
     progress: options.Progress = options.ProgressChoice.auto,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Compute statistics of every object in one sweep, and show the first."""
-    where = None if executor is None else executor.value
     with open_progress(progress) as client:
-        table = _open(store).statistics(statistic, output=output, executor=where, workers=workers, progress=client)
+        table = _open(store, storage_option).statistics(
+            statistic, output=output, executor=executor, workers=workers, progress=client
+        )
     rows = [
         [key, name, *(float(values[i, j]) for values in table.columns.values())]
         for i, key in enumerate(table.keys[:head].tolist())
@@ -229,13 +243,14 @@ def plot(
     out: curve_options.Picture,
     period: curve_options.Period = None,
     only: curve_options.Only = None,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Draw a light curve, or fold it with a period."""
     from zarrmill.lightcurves.plot import plot_folded, plot_light_curve
 
-    storage = _open(store)
+    storage = _open(store, storage_option)
     curve = storage.get_lightcurve(storage.key_of(key))
     curve = curve if only is None else curve.select(only)
     if period is None:
@@ -253,6 +268,7 @@ def export(
     *,
     detected_only: curve_options.DetectedOnly = False,
     overwrite: options.Overwrite = False,
+    storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -260,14 +276,20 @@ def export(
     from zarrmill.lightcurves.parquet import ParquetOptions
 
     settings = ParquetOptions(detected_only=detected_only, overwrite=overwrite)
-    report = _open(store).to_parquet(file, options=settings)
+    report = _open(store, storage_option).to_parquet(file, options=settings)
     show(Shown(asdict(report)), curve_tables.fact_tables, as_json=json)
 
 
 @app.command()
-def verify(store: curve_options.Survey, *, json: options.Json = False, verbose: options.Verbose = False) -> None:
+def verify(
+    store: curve_options.Survey,
+    *,
+    storage_option: options.StorageOptions = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
     """Read everything and name what is lost, damaged, or not what was ingested; exit code 3 when there is something."""
-    check = _open(store).verify()
+    check = _open(store, storage_option).verify()
     show(check, curve_tables.check_tables, as_json=json)
     if not check.sound:
         raise typer.Exit(PROBLEMS)

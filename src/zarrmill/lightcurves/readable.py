@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from zarrmill.lightcurves.snapshot import Snapshot
 from zarrmill.lightcurves.sweep import StatisticsTable, sweep_statistics
 from zarrmill.lightcurves.view import View
 from zarrmill.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class ReadableCurves:
@@ -94,7 +97,7 @@ class ReadableCurves:
         names: Sequence[str] | None = None,
         *,
         output: Location | None = None,
-        executor: str | Executor | None = None,
+        executor: str | Executor | Client | None = None,
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> StatisticsTable:

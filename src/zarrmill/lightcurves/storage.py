@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zarrmill.execute.executors import place
 from zarrmill.execute.workshop import WORKSHOP
@@ -24,6 +24,9 @@ from zarrmill.lightcurves.schema import read_schema
 from zarrmill.lightcurves.table_ingest import TableReport, TableRequest, ingest_table
 from zarrmill.progress import Progress, silent
 from zarrmill.progress.choose import auto_progress
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class LightcurveStorage(ReadableCurves):
@@ -124,7 +127,11 @@ class LightcurveStorage(ReadableCurves):
         return add_objects(self._view, catalogue)
 
     def relayout(
-        self, *, executor: str | Executor | None = None, workers: int | None = None, progress: Progress | None = None
+        self,
+        *,
+        executor: str | Executor | Client | None = None,
+        workers: int | None = None,
+        progress: Progress | None = None,
     ) -> RelayoutReport:
         """Fold the epochs that came in into the object layout; readers and writers may go on meanwhile."""
         placement = place(executor, workers=workers)
