@@ -19,7 +19,7 @@ HEAVY = ("astropy", "pandas", "pyarrow", "xarray", "matplotlib", "lightkurve")
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch):
     """The command that mends it, and no chain of tracebacks."""
-    monkeypatch.setitem(sys.modules, "astropy", None)
+    monkeypatch.setitem(sys.modules, "astropy.table", None)
 
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'zarrmill\[lightcurves\]'") as caught:
         load("astropy.table")
