@@ -19,7 +19,8 @@ HEAVY = ("astropy", "pandas", "pyarrow", "xarray", "matplotlib", "lightkurve")
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch):
     """The command that mends it, and no chain of tracebacks."""
-    monkeypatch.setitem(sys.modules, "astropy.table", None)
+    for name in ("astropy", "astropy.table"):
+        monkeypatch.setitem(sys.modules, name, None)
 
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'zarrmill\[lightcurves\]'") as caught:
         load("astropy.table")
