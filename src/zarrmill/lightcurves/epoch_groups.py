@@ -144,8 +144,11 @@ class _Prepared:
     """What all epochs of as many objects have in common, array by array."""
 
     field: Field
+    """The array."""
     stored: StoredKey
+    """What encodes its one key."""
     document: bytes
+    """Its metadata."""
 
 
 class EpochWriter:
