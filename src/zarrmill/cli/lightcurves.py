@@ -275,7 +275,8 @@ def export(
     """Write all light curves to a Parquet file: one row per object, its points nested."""
     from zarrmill.lightcurves.parquet import ParquetOptions
 
-    settings = ParquetOptions(detected_only=detected_only, overwrite=overwrite)
+    given = options.read_storage_options(storage_option)
+    settings = ParquetOptions(detected_only=detected_only, overwrite=overwrite, storage_options=given)
     report = _open(store, storage_option).to_parquet(file, options=settings)
     show(Shown(asdict(report)), curve_tables.fact_tables, as_json=json)
 

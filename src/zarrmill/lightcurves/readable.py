@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from zarrmill.execute.executors import place
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
-from zarrmill.lightcurves.catalogue import ObjectTable
+from zarrmill.lightcurves.catalogue import KEY, ObjectTable
 from zarrmill.lightcurves.curves import build_curve, build_curves, build_range
 from zarrmill.lightcurves.inspection import StoreCheck, StoreInfo, check, describe
 from zarrmill.lightcurves.light_curve import LightCurve
@@ -113,9 +114,14 @@ class ReadableCurves:
             WORKSHOP.release()
 
     def to_parquet(self, path: Any, *, options: ParquetOptions | None = None) -> ParquetReport:
-        """Write all light curves to a Parquet file of one row per object with nested points."""
-        batches = (self.read_range(part.start, part.stop) for part in self.parts())
+        """Write all light curves to a Parquet file, on a disk or at a URL: a row per object, its points nested."""
+        batches = map(self._whole_rows, self.parts())
         return write_parquet(path, batches, options=options or ParquetOptions())
+
+    def _whole_rows(self, part: range) -> LightCurves:
+        """Return the light curves of a range with every column of the catalogue."""
+        columns = {name: self.objects[name][part.start : part.stop] for name in self.objects.names if name != KEY}
+        return replace(self.read_range(part.start, part.stop), columns=columns)
 
     def info(self) -> StoreInfo:
         """Return what the store holds."""

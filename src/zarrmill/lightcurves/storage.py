@@ -149,10 +149,15 @@ class LightcurveStorage(ReadableCurves):
             WORKSHOP.release()
 
     def rechunk_to_object_optimized(
-        self, output_path: Location, *, n_epochs: int | None = None, progress: bool | Progress = False
+        self,
+        output_path: Location,
+        *,
+        n_epochs: int | None = None,
+        progress: bool | Progress = False,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> LightcurveStorage:
         """Write a copy in the object layout alone, of the first ``n_epochs`` or of all, and return it opened."""
-        target, placement = open_keys(output_path), place(None)
+        target, placement = open_keys(output_path, storage_options=storage_options), place(None)
         try:
             with ExitStack() as stack:
                 client: Progress = progress if callable(progress) else silent
@@ -164,7 +169,7 @@ class LightcurveStorage(ReadableCurves):
         finally:
             placement.close()
             WORKSHOP.release()
-        return LightcurveStorage.open(output_path)
+        return LightcurveStorage.open(output_path, storage_options=storage_options)
 
     def prune(self, *, verify: bool = True) -> PruneReport:
         """Remove the epochs' own copies where they are folded, proving that first unless ``verify`` is False."""
