@@ -267,9 +267,9 @@ def test_updates_are_as_whole_runs(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"chunks": {"flux": (2, 8)}}, "chunks of the target"),
-        ({"shards": {"flux": (30, 8)}}, "shards of the target"),
-        ({"codecs": "zstd:9"}, "codecs of the target"),
+        ({"chunks": {"flux": (2, 8)}}, "has the chunks"),
+        ({"shards": {"flux": (30, 8)}}, "has the shards"),
+        ({"codecs": "zstd:9"}, "has the codecs"),
         ({"arrays": ["flux"]}, "not asked for"),
         ({"overwrite": True}, "exclude each other"),
     ],

@@ -188,7 +188,7 @@ class Update:
         name = (other or ["shape"])[0]
         was, wanted = getattr(old, name, "the one there"), getattr(new, name, "another")
         raise InvalidInputError(
-            f"{path or 'array'}: {name} of the target {self.published.opened.location} is {was}, asked for is "
+            f"{path or 'array'}: the target {self.published.opened.location} has the {name} {was}, asked for is "
             f"{wanted}. An update keeps the layout: repeat the command that made it, with lengths that do not grow "
             f"with the source (no -1). {MAKE_ANEW}"
         )
