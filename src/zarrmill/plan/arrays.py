@@ -87,9 +87,8 @@ def plan_array(job: Job, limits: Limits) -> ArrayPlan:
     if small is not None:
         return small
     best: tuple[float, int, ArrayPlan] | None = None
-    for seconds, plan in _plans(job, limits):
-        share = 1.0 if job.changed is None else plan.redone_share(job.changed)
-        rank = (seconds * share, plan.projected_mem)
+    for seconds, plan in _plans(job, limits) if job.changed is None else _updating_plans(job, limits, job.changed):
+        rank = (seconds, plan.projected_mem)
         if best is None or _better(rank, best[:2]):
             best = (*rank, plan)
     if best is None and job.changed is not None:
@@ -97,6 +96,13 @@ def plan_array(job: Job, limits: Limits) -> ArrayPlan:
     if best is None:
         raise _limit_error(job, limits)
     return best[2]
+
+
+def _updating_plans(job: Job, limits: Limits, changed: Region) -> list[tuple[float, ArrayPlan]]:
+    """Return the plans that redo hardly more than any other has to: what is not done again is not written again."""
+    plans = [(seconds, plan, plan.redone_share(changed)) for seconds, plan in _plans(job, limits)]
+    least = min((share for _, _, share in plans), default=0.0)
+    return [(seconds, plan) for seconds, plan, share in plans if share <= least * CLOSE_ENOUGH]
 
 
 def _small_plan(job: Job, limits: Limits) -> ArrayPlan | None:
