@@ -65,8 +65,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def keys_of(folder: Path) -> dict[str, int]:
-    """Return the size of every file but the metadata."""
-    return {name: len(data) for name, data in files_of(folder).items() if not name.endswith("zarr.json")}
+    """Return the size of every file but metadata and records."""
+    others = ("zarr.json", "zarrmill.json")
+    return {name: len(data) for name, data in files_of(folder).items() if not name.endswith(others)}
 
 
 # --- a hierarchy in one call ------------------------------------------------------------------------------------------

@@ -142,8 +142,8 @@ def test_requests_of_an_earlier_run_are_told_apart(tmp_path, place):
 
     assert report.resumed_blocks == 1
     assert report.requests.earlier.puts == 30
-    # The other array, three documents, and the claim that was there already.
-    assert report.requests.target.puts == 30 + 3 + 1
+    # The other array, three documents, two records, and the claim that was there already.
+    assert report.requests.target.puts == 30 + 3 + 2 + 1
 
 
 def test_a_report_with_requests_is_json(tmp_path, place):

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zarrmill.execute.chunk_files import KeyEncoding
@@ -15,7 +15,7 @@ from zarrmill.execute.keys import add_terms
 from zarrmill.execute.opening import StoredArray
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.grid import ChunkGrid
-from zarrmill.keyspace import KeySpace
+from zarrmill.key_states import ListedStates, States
 from zarrmill.keyspace.model import KeyInfo
 
 METADATA = ("zarr.json", ".zarray", ".zattrs")
@@ -92,6 +92,8 @@ class Print:
     """Sum over the keys of a hash of name, ETag and size."""
     newest: tuple[int, str] = (0, "")
     """When the youngest key was written, by the store's clock, and which that is."""
+    states: States | None = field(default=None, compare=False, repr=False)
+    """The state of every chunk's key, None where listings do not say enough."""
 
     def say(self) -> str:
         """Return what identifies the array, without the time, which says nothing of values.
@@ -102,15 +104,17 @@ class Print:
         return f"{self.keys} keys of fingerprint {self.terms:016x}"
 
 
-def take_print(keys: KeySpace) -> Print:
+def take_print(array: StoredArray) -> Print:
     """Return what a listing of an array shows, page by page."""
     count = terms = 0
+    states = ListedStates(array)
     newest = (0, "")
-    for info in keys.list():
+    for info in array.keys.list():
+        states.add(info)
         count += 1
         terms = add_terms(terms, _term(info))
         newest = max(newest, (info.modified_ns or 0, info.key))
-    return Print(count, terms, newest)
+    return Print(count, terms, newest, states.states())
 
 
 def _term(info: KeyInfo) -> int:
@@ -120,7 +124,7 @@ def _term(info: KeyInfo) -> int:
 
 def take_prints(arrays: Mapping[str, StoredArray]) -> dict[str, Print]:
     """Return the prints of the arrays in stores that can list their keys, by path, with many requests at once."""
-    listed = {path: array.keys for path, array in arrays.items() if array.root is None and array.keys.can_list}
+    listed = {path: array for path, array in arrays.items() if array.root is None and array.keys.can_list}
     return dict(zip(listed, WORKSHOP.requests().map(take_print, listed.values()), strict=True)) if listed else {}
 
 

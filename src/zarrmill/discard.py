@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from zarrmill.draft import Draft, find_drafts, remove_tree, tree_nbytes
-from zarrmill.errors import InvalidInputError, NotFoundError
+from zarrmill.errors import InvalidInputError, NotFoundError, ResumeError
 from zarrmill.info import keys_of, local_folder
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.model import join
 from zarrmill.store import options_for
-from zarrmill.store_draft import FOLDER, StoreDraft, scratch_name
+from zarrmill.store_draft import FOLDER, MOVING, StoreDraft, scratch_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ def _discard_in_store(keys: KeySpace) -> DiscardReport:
     draft = StoreDraft(keys)
     if next(keys.list(FOLDER), None) is None:
         raise NotFoundError(f"there is no draft of {keys.location}. There is nothing to discard.")
+    if keys.head(MOVING) is not None:
+        raise ResumeError(
+            f"{keys.location} holds old keys beside new ones: an update was stopped while it put its keys in place. "
+            f"The same command completes it."
+        )
     noted = [Path(name) for name in draft.scratch_folders()]
     folders = [path for path in noted if path.name == scratch_name(keys.location) and path.is_dir()]
     removed = [join(keys.location, FOLDER) if draft.is_published() else keys.location, *map(str, folders)]

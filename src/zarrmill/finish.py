@@ -9,8 +9,11 @@ from zarrmill.digests import store_digest
 from zarrmill.errors import PublishError, SourceChangedError, VerifyError
 from zarrmill.execute.account import ArrayAccount, accounts
 from zarrmill.execute.intermediates import Intermediates
+from zarrmill.execute.keys import add_terms
 from zarrmill.execute.request_meter import RunMeter
-from zarrmill.keyspace.model import Requests
+from zarrmill.key_states import States, file_states
+from zarrmill.keyspace.model import Requests, join
+from zarrmill.made_from import RECORD, MadeFrom
 from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, array_digest
@@ -19,6 +22,7 @@ from zarrmill.publish import stored_terms
 from zarrmill.report import ArrayReport, RechunkReport, RunRequests
 from zarrmill.resume import lost_blocks
 from zarrmill.target import RunJournal, Target
+from zarrmill.update import Update
 
 
 def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
@@ -40,16 +44,35 @@ def _raise_changed(changed: str | None) -> None:
         )
 
 
+def states_of(prepared: Prepared, prints: Mapping[str, Print], update: Update | None) -> dict[str, States | None]:
+    """Return the states of the keys that each array is made from, None where nothing tells them."""
+    if update is not None:
+        return {path: change.now.states for path, change in update.changes.items()}
+    return {
+        path: prints[path].states if path in prints else file_states(array) for path, array in prepared.stored.items()
+    }
+
+
 class Finish:
     """The end of one run."""
 
-    def __init__(self, plan: RechunkPlan, prepared: Prepared, target: Target, journal: RunJournal) -> None:
+    def __init__(
+        self,
+        plan: RechunkPlan,
+        prepared: Prepared,
+        target: Target,
+        journal: RunJournal,
+        *,
+        update: Update | None = None,
+    ) -> None:
         self._plan = plan
         self._prepared = prepared
         self._target = target
         self._journal = journal
         self._accounts = accounts(journal)
         self._digests: dict[str, str] = {}
+        self._update = update
+        self._states: dict[str, States | None] = {}
 
     def _account(self, array: ArrayPlan) -> ArrayAccount:
         return self._accounts.get(array.path, ArrayAccount())
@@ -60,6 +83,8 @@ class Finish:
         Raises PublishError, VerifyError, SourceChangedError.
         """
         progress(StepStarted("check"))
+        # Before it is asked whether anything changed: what changes later has another state than the one noted.
+        self._states = states_of(self._prepared, prints, self._update)
         check_unchanged(self._prepared, claimed_ns)
         check_prints(self._prepared, prints)
         for array in self._plan.arrays:
@@ -69,10 +94,13 @@ class Finish:
 
     def _check_complete(self, array: ArrayPlan) -> None:
         expected = self._account(array).terms
-        if stored_terms(self._target.listing(array.path), array.path) == expected:
+        # The draft of an update may hold links to what is kept, from a run that was stopped at its end.
+        if self._update is None and stored_terms(self._target.listing(array.path), array.path) == expected:
             return
         document, sizes = self._prepared.documents[array.path], self._target.sizes(array.path)
         lost = lost_blocks(array, self._journal, sizes=sizes, document=document)
+        if self._update is not None and not lost:
+            return
         self._journal.forget(lost)
         raise PublishError(
             f"{array.path or 'array'}: keys of {len(lost)} blocks are no longer in the draft {self._target.place} "
@@ -94,7 +122,18 @@ class Finish:
         """Make the draft visible; return what could not be removed."""
         progress(StepStarted("publish"))
         documents = {path: text.encode() for path, text in self._plan.documents}
-        return self._target.publish(documents, sync=sync, scratch=scratch)
+        records = {join(array.path, RECORD): data for array in self._plan.arrays if (data := self._record(array))}
+        return self._target.publish(documents, sync=sync, scratch=scratch, records=records)
+
+    def _record(self, array: ArrayPlan) -> bytes | None:
+        """Return what an array was made from, None where the states of its keys are not known."""
+        states = self._states.get(array.path)
+        if states is None:
+            return None
+        kept = 0 if self._update is None else self._update.kept_terms(array.path)
+        terms = add_terms(self._account(array).terms, kept)
+        location, source = self._prepared.source.location, array.source
+        return MadeFrom(location, source.shape, source.write_chunk, states, terms).to_bytes()
 
     def report(
         self, *, seconds: float, resumed_blocks: int, leftovers: tuple[str, ...], meter: RunMeter
@@ -120,13 +159,19 @@ class Finish:
             target_bytes=total.get("target_bytes", 0),
             keys_written=total.get("keys_written", 0),
             keys_empty=total.get("keys_empty", 0),
-            blocks=plan.n_blocks,
+            blocks=plan.n_blocks if self._update is None else self._update.n_blocks,
+            kept_blocks=0 if self._update is None else self._update.kept_blocks,
             resumed_blocks=resumed_blocks,
             verify=plan.verify,
-            digest=store_digest(self._digests) if plan.verify == "full" else None,
+            digest=store_digest(self._digests) if plan.verify == "full" and self._is_whole else None,
             notes=tuple(notes),
             requests=self._requests(meter),
         )
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the digests are those of whole arrays."""
+        return self._update is None or not self._update.kept_blocks
 
     def _requests(self, meter: RunMeter) -> RunRequests | None:
         made = meter.made(self._journal)
@@ -155,5 +200,5 @@ class Finish:
             target.shards,
             route,
             len(array.passes),
-            self._digests.get(array.path),
+            self._digests.get(array.path) if self._is_whole else None,
         )

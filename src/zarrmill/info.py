@@ -291,7 +291,7 @@ def describe_draft(draft: Draft) -> DraftInfo:
         folder=str(draft.folder),
         bytes=sum(size for folder in folders for _, size in _files(str(folder), "")),
         blocks_done=len(read_journal(draft.journal)),
-        blocks_total=None if claimed is None else _count_blocks(claimed[0].plan),
+        blocks_total=None if claimed is None else _count_blocks(claimed[0]),
         source=source,
         started=started,
         running=is_running(draft),
@@ -327,16 +327,18 @@ def describe_store_draft(draft: StoreDraft, *, nbytes: int | None) -> DraftInfo:
         folder=join(draft.location, FOLDER),
         bytes=nbytes,
         blocks_done=len(read_bundles(draft.keys.below(JOURNAL))),
-        blocks_total=None if claimed is None else _count_blocks(claimed[0].plan),
+        blocks_total=None if claimed is None else _count_blocks(claimed[0]),
         source=source,
         started=started,
         running=None,
     )
 
 
-def _count_blocks(plan: dict[str, Any]) -> int | None:
+def _count_blocks(claim: Claim) -> int | None:
+    """Return the blocks of a run, for an update those that it does again."""
     try:
-        return RechunkPlan.from_json(plan).n_blocks
+        again: dict[str, Any] = claim.source.get("update", {})
+        return int(again["blocks"]) if again else RechunkPlan.from_json(claim.plan).n_blocks
     except (PlanError, KeyError, TypeError, ValueError):
         return None
 

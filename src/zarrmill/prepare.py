@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Request:
     """One of VERIFY."""
     arrays: tuple[str, ...] | None
     """Paths of the arrays wanted, None for all."""
+    before: Mapping[str, ArrayLayout] = field(default_factory=dict)
+    """Layouts of a target that is brought up to date: automatic shards stay as they are, however the array grew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,9 @@ def _settle(
     layout = resolve_layout(
         stored.layout, path=node.path, chunks=request.chunks, shards=request.shards, explicit=explicit
     )
+    before = request.before.get(node.path)
+    if request.shards == "auto" and before is not None and before.chunks == layout.chunks:
+        layout = replace(layout, shards=before.shards)
     lacks = shards_lack(node.metadata) if layout.shards else None
     layout = replace(layout, shards=None) if lacks else layout
     codecs = codecs_from_request(request.codecs, layout, path=node.path)

@@ -15,6 +15,7 @@ from zarrmill.draft import Draft, remove_tree
 from zarrmill.errors import AlreadyExistsError, PublishError
 from zarrmill.execute.keys import add_terms, key_term
 from zarrmill.journal import sync_file_system
+from zarrmill.made_from import RECORD
 
 METADATA = "zarr.json"
 _AT_FDCWD = -100
@@ -135,11 +136,11 @@ def list_member(listed: dict[str, Any], path: str, documents: Mapping[str, bytes
 def stored_terms(listed: Iterable[tuple[str, int]], prefix: str) -> int:
     """Return the fingerprint of the keys of one array as a listing shows them, each with its size.
 
-    ``prefix`` is the array's path within the store; metadata files do not count.
+    ``prefix`` is the array's path within the store; metadata and records do not count.
     """
     total = 0
     for key, nbytes in listed:
-        if not key.rpartition("/")[2].endswith((METADATA, ".tmp")):
+        if not key.rpartition("/")[2].endswith((METADATA, RECORD, ".tmp")):
             total = add_terms(total, key_term(f"{prefix}/{key}", nbytes))
     return total
 

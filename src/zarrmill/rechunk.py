@@ -10,18 +10,22 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from zarrmill.errors import InvalidInputError
 from zarrmill.execute.executors import Placement, place
 from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.metadata import CodecsRequest
 from zarrmill.plan.arrays import Limits
 from zarrmill.plan.memory import Remote
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.prepare import Request, make_plan, prepare
+from zarrmill.prepare import Prepared, Request, make_plan, prepare
 from zarrmill.progress import Progress, silent
 from zarrmill.report import RechunkReport
 from zarrmill.store import asked_before, open_store, options_for
 from zarrmill.target import Target, open_target
 from zarrmill.units import parse_bytes
+from zarrmill.update import Published, Update
+from zarrmill.update_target import open_published, open_update
+from zarrmill.update_work import UpdateWork
 from zarrmill.work import Work
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ def rechunk(
     checksum: bool = True,
     resume: bool = True,
     overwrite: bool = False,
+    update: bool = False,
     arrays: Sequence[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -71,6 +76,10 @@ def rechunk(
         resume: continue a draft that an earlier run of the same request left; False starts again.
         overwrite: replace an existing target, which on the local disk stays readable until the new one is complete; in
             an object store it goes first, and until the new one is complete there is none.
+        update: bring an existing target up to date: only the blocks are done again that read keys of the source which
+            are new or changed since it was published, by their time and length on a disk and their ETag in a store. It
+            stays readable meanwhile, and keeps its layout: repeat the arguments that made it, with lengths that do not
+            grow with the source. Where there is no target yet, all is done.
         arrays: paths of the arrays wanted; by default all.
         storage_options: options of obstore for URLs (endpoint, region, access_key_id, timeout, …), for both ends or, in
             mappings named "source" and "target", for each; none is needed where the environment or a profile has them.
@@ -98,21 +107,31 @@ def rechunk(
     """
     begun, before = time.perf_counter(), (asked_before(source), asked_before(target))
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
+    if update and overwrite:
+        raise InvalidInputError("update and overwrite exclude each other: one keeps what the other replaces.")
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
     with closing(place(executor, workers=workers)) as placement:
-        place_to_write = open_target(target, opened, overwrite=overwrite, storage_options=options)
+        published = open_published(target, storage_options=options) if update else None
+        place_to_write = (
+            open_target(target, opened, overwrite=overwrite, storage_options=options)
+            if published is None
+            else open_update(target, published.opened, opened, storage_options=options)
+        )
         intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
         remote = Remote(target=place_to_write.is_remote, scratch=intermediates.folder is None)
-        prepared = prepare(opened, request, remote=remote)
+        prepared, change = _compare(prepare(opened, _beside(request, published), remote=remote), published)
         limits = _limits(max_mem, placement)
         if placement.changes and resume:
             limits = _limits_begun_with(place_to_write, limits)
         plan = make_plan(prepared, target=place_to_write.location, limits=limits, verify=verify)
         placement.check_memory(plan.projected_mem)
-        with closing(Work(plan, prepared, place_to_write, placement, intermediates, sync)) as work:
+        run = (plan, prepared, place_to_write, placement, intermediates, sync)
+        with closing(Work(*run) if change is None else UpdateWork(*run, update=change)) as work:
             work.meter.leave_out("source", before[0])
             work.meter.leave_out("target", before[1])
+            if isinstance(work, UpdateWork) and work.is_current():
+                return work.report(begun)
             return work.do(resume=resume, progress=progress or silent, begun=begun)
 
 
@@ -145,6 +164,19 @@ def plan_rechunk(
     prepared = prepare(opened, request, remote=remote)
     location = "" if place_to_write is None else place_to_write.location
     return make_plan(prepared, target=location, limits=limits, verify=verify)
+
+
+def _beside(request: Request, published: Published | None) -> Request:
+    """Return a request that keeps what it leaves open as a published target has it."""
+    return request if published is None else replace(request, before=published.layouts)
+
+
+def _compare(prepared: Prepared, published: Published | None) -> tuple[Prepared, Update | None]:
+    """Return what is to be planned, and what is new of it since a target was published."""
+    if published is None:
+        return prepared, None
+    change = Update.find(published, prepared)
+    return change.hint(), change
 
 
 def _request(

@@ -32,7 +32,7 @@ class ArrayReport:
     passes: int
     """Passes over the data; more than one means an intermediate."""
     digest: str | None
-    """Digest of the values, with ``verify="full"``."""
+    """Digest of the values, with ``verify="full"``; None where an update kept some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,11 @@ class RechunkReport:
     verify: str
     """"full", "written" or "none"."""
     digest: str | None
-    """Digest of the whole store, with ``verify="full"``."""
+    """Digest of the whole store, with ``verify="full"``; None where an update kept some of it."""
     notes: tuple[str, ...]
     """What people should know."""
+    kept_blocks: int = 0
+    """Blocks that an update kept, because nothing that they read has changed; no other figure counts them."""
     requests: RunRequests | None = None
     """What this run asked of stores; None where both ends are on the local disk."""
 

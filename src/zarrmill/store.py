@@ -98,6 +98,14 @@ def open_store(
     return _opened(keys, read_only=read_only)
 
 
+def below(opened: OpenedStore, path: str) -> OpenedStore:
+    """Return the part of a store below a path, where there need be nothing yet."""
+    local = None if opened.local is None else opened.local / path
+    return OpenedStore(
+        f"{opened.location.rstrip('/')}/{path}", _below(opened.store, path), local, opened.keys.below(path)
+    )
+
+
 def counted_with(keys: KeySpace, others: KeySpace) -> KeySpace:
     """Return keys whose requests count as those of other keys of the same bucket."""
     return ObjectKeys(keys.link, prefix=keys.prefix, counts=others.counts) if isinstance(keys, ObjectKeys) else keys

@@ -28,6 +28,8 @@ JOURNAL = f"{FOLDER}/journal"
 SCRATCH = f"{FOLDER}/scratch"
 SCRATCH_RECORD = f"{FOLDER}/scratch.json"
 CLEARED = f"{FOLDER}/cleared"
+MOVING = f"{FOLDER}/moving"
+"""An update is copying keys to their place, see ``update_target``."""
 ROOT_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zmetadata", ".zattrs")
 """Keys that make the root a node, or tell of it: the first to go when a store is replaced."""
 
@@ -82,9 +84,7 @@ class StoreDraft:
         Nothing else is written before; ``hide`` is called before an old target goes. Raises ResumeError when another
         request holds the target and ``resume`` is set, AlreadyExistsError when the target has just been published.
         """
-        now, token = time.time_ns(), uuid.uuid4().hex
-        text = {"format": FORMAT, "token": token, "time_ns": now, "overwrite": overwrite}
-        data = json.dumps({**text, "plan": claim.plan, "source": claim.source}).encode()
+        data, now, token = claim_data(claim, overwrite=overwrite)
         if not self._create(data, token):
             since = self._continue(claim, overwrite, hide) if resume else None
             if since is not None:
@@ -180,6 +180,13 @@ class StoreDraft:
         self.keys.delete(doomed)
         self.keys.delete([CLAIM])
         return nbytes
+
+
+def claim_data(claim: Claim, *, overwrite: bool = False) -> tuple[bytes, int, str]:
+    """Return a claim as it is stored, when that is (by this host's clock), and what tells it from all others."""
+    now, token = time.time_ns(), uuid.uuid4().hex
+    text = {"format": FORMAT, "token": token, "time_ns": now, "overwrite": overwrite}
+    return json.dumps({**text, "plan": claim.plan, "source": claim.source}).encode(), now, token
 
 
 def scratch_name(location: str) -> str:

@@ -25,6 +25,9 @@ from zarrmill.store_draft import JOURNAL, SCRATCH, StoreDraft, document_of, list
 
 STORE_SCRATCH = Path("/var/tmp")
 """Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
+Records = Mapping[str, bytes]
+"""Records of what arrays were made from, by key."""
+NO_RECORDS: Records = {}
 
 
 class RunJournal(Protocol):
@@ -94,8 +97,10 @@ class Target(Protocol):
     def listing(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield the keys of an array with their sizes."""
 
-    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
-        """Make the target visible; return what could not be removed."""
+    def publish(
+        self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates, records: Records = NO_RECORDS
+    ) -> tuple[str, ...]:
+        """Make the target visible, with the records of what it was made from; return what could not be removed."""
 
     def close(self) -> None:
         """Let other runs have it."""
@@ -155,8 +160,12 @@ class DiskTarget:
         """Yield the files of an array."""
         return listing(str(self._draft.data / path))
 
-    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
+    def publish(
+        self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates, records: Records = NO_RECORDS
+    ) -> tuple[str, ...]:
         """Rename the draft's data to the target."""
+        for key, data in records.items():
+            self.keys.put(key, data)
         return publish(self._draft, documents, sync=sync, overwrite=self._overwrite, scratch=scratch.folder)
 
     def close(self) -> None:
@@ -228,8 +237,11 @@ class StoreTarget:
         """Yield the keys of an array."""
         return listed_keys(self.keys, path)
 
-    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
+    def publish(
+        self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates, records: Records = NO_RECORDS
+    ) -> tuple[str, ...]:
         """Write the metadata, the root's last and only where there is none."""
+        self._put_records(records)
         calls = (partial(put_checked, self.keys, f"{path}/{METADATA}", documents[path]) for path in documents if path)
         for _ in collect(WORKSHOP.requests(), calls):
             pass
@@ -246,6 +258,10 @@ class StoreTarget:
             except OSError:
                 leftovers.append(f"{self.location}/.zarrmill")
         return tuple(leftovers)
+
+    def _put_records(self, records: Records) -> None:
+        for _ in collect(WORKSHOP.requests(), (partial(self.keys.put, key, records[key]) for key in records)):
+            pass
 
     def _create_root(self, document: bytes) -> None:
         """Make the target visible: by then all else is there."""
@@ -306,8 +322,16 @@ def open_target(
     opened = open_new(target, storage_options=storage_options)
     if opened.local is not None:
         return DiskTarget(check_path(opened.local, source, overwrite=overwrite), overwrite=overwrite)
-    _check_apart(opened.location, source.location)
+    check_apart(opened.location, source.location)
     StoreDraft(opened.keys).check_free(overwrite=overwrite)
+    parents = parents_of(target, opened, storage_options=storage_options)
+    return StoreTarget(opened, overwrite=overwrite, parents=parents)
+
+
+def parents_of(
+    target: Any, opened: OpenedStore, *, storage_options: Mapping[str, Any] | None
+) -> Callable[[], Iterator[KeySpace]]:
+    """Return what yields the keys of the folders above a target at a URL, the nearest first."""
 
     def parents() -> Iterator[KeySpace]:
         location = opened.location.rstrip("/")
@@ -315,13 +339,13 @@ def open_target(
             location = location.rpartition("/")[0]
             yield counted_with(open_keys(location, storage_options=storage_options), opened.keys)
 
-    return StoreTarget(opened, overwrite=overwrite, parents=parents)
+    return parents
 
 
 def check_path(path: Path, source: OpenedStore, *, overwrite: bool) -> Path:
     """Return the path of a target on the local disk when a run may write there."""
     if source.local is not None:
-        _check_apart(os.path.realpath(path), os.path.realpath(source.local), shown=str(path))
+        check_apart(os.path.realpath(path), os.path.realpath(source.local), shown=str(path))
     if not path.parent.is_dir():
         raise NotFoundError(f"folder {path.parent} for the target is not there. Make it first (mkdir -p).")
     if os.path.lexists(path) and not overwrite:
@@ -329,7 +353,7 @@ def check_path(path: Path, source: OpenedStore, *, overwrite: bool) -> Path:
     return path
 
 
-def _check_apart(target: str, source: str, *, shown: str | None = None) -> None:
+def check_apart(target: str, source: str, *, shown: str | None = None) -> None:
     """Raise where one of target and source is, or holds, the other."""
     target, source, shown = target.rstrip("/"), source.rstrip("/"), shown or target
     if target == source:

@@ -50,6 +50,7 @@ class Work:
         self.meter = RunMeter(source_keys, target.keys if target.is_remote else None)
         """The requests of the run."""
         self._prints: dict[str, Print] = {}
+        self._todo: Plan = plan
 
     def do(self, *, resume: bool, progress: Progress, begun: float) -> RechunkReport:
         """Claim the draft, run what is left of the plan, check, publish and report."""
@@ -66,8 +67,8 @@ class Work:
                 self._forget_lost(journal)
             resumed_blocks = self._start(journal, progress)
             self.meter.start(journal)
-            self._run(self._plan, journal, progress, free=True)
-            finish = Finish(self._plan, self._prepared, self._target, journal)
+            self._run(self._todo, journal, progress, free=True)
+            finish = self._finish(journal)
             finish.check(claimed_ns=claimed_ns, prints=self._prints, progress=progress)
             leftovers = finish.publish(sync=self._sync, scratch=self._scratch, progress=progress)
             report = finish.report(
@@ -92,10 +93,16 @@ class Work:
 
     def _claim(self) -> Claim:
         """Return whose draft it is; a source in a store is told from a changed one by a print of its listing."""
-        self._prints = take_prints(self._prepared.stored)
+        self._prints = self._take_prints()
         listing = {path: found.say() for path, found in self._prints.items()}
         identity = self._prepared.identity() | ({"listing": listing} if listing else {})
         return Claim(_as_read(self._plan.to_json()), _as_read(identity))
+
+    def _take_prints(self) -> dict[str, Print]:
+        return take_prints(self._prepared.stored)
+
+    def _finish(self, journal: RunJournal) -> Finish:
+        return Finish(self._plan, self._prepared, self._target, journal)
 
     def _measure(self) -> None:
         if self._placement.in_process:
@@ -109,7 +116,7 @@ class Work:
         """Start measuring, tell of the run, and return how many blocks are done already."""
         self._measure()
         plan, done, done_weight, blocks, weight = self._plan, 0, 0, 0, 0
-        for stage in plan.stages:
+        for stage in self._todo.stages:
             blocks += len(stage)
             weight += stage.weight
             for block in stage.blocks() if len(journal) else ():

@@ -19,7 +19,7 @@ DEFAULTS = {
     "arrays": None,
     "storage_options": None,
 }
-ONLY_RECHUNK = {"scratch": None, "sync": True, "resume": True, "overwrite": False}
+ONLY_RECHUNK = {"scratch": None, "sync": True, "resume": True, "overwrite": False, "update": False}
 
 
 PLAN = Report(PLANNED)
@@ -53,6 +53,7 @@ def test_rechunk_passes_its_defaults(run, api):
         (["--verify", "written"], {"verify": "written"}),
         (["--no-sync", "--no-checksum", "--no-resume"], {"sync": False, "checksum": False, "resume": False}),
         (["--overwrite"], {"overwrite": True}),
+        (["--update"], {"update": True}),
         (["--array", "flux", "--array", "time"], {"arrays": ["flux", "time"]}),
         (["--storage-option", "source.region=x"], {"storage_options": {"source": {"region": "x"}}}),
     ],

@@ -13,8 +13,9 @@ import pytest
 import zarr
 from rich.console import Console
 
-from zarrmill.demo import DemoReport, StoreFigures, run_demo
+from zarrmill.demo import CurveFigures, DemoReport, StoreFigures, run_demo
 from zarrmill.errors import AlreadyExistsError, InvalidInputError
+from zarrmill.lightcurves import LightcurveStorage
 from zarrmill.progress import Message, RunFinished, RunStarted
 
 pytest.importorskip("matplotlib")
@@ -35,7 +36,16 @@ REPORT = DemoReport(
     max_mem=64 * 2**20,
     peak_mem=60 * 2**20,
     verify="full",
-    picture="out/light_curve.png",
+    light_curves=CurveFigures(
+        "out/light_curves.zarr",
+        objects=10,
+        points=15_118,
+        epochs=2_865,
+        ingest_seconds=6.25,
+        relayout_seconds=0.75,
+        read_seconds=0.0006,
+        picture="out/light_curve.png",
+    ),
 )
 
 
@@ -48,7 +58,7 @@ def show(report: DemoReport) -> str:
 
 def test_the_demo_rechunks_a_survey_by_object(tmp_path: Path) -> None:
     """Both stores hold the same values, the second one object per chunk inside shards, within the limit."""
-    report = run_demo(tmp_path, objects=1200, epochs=12, seed=1, max_mem="64MiB")
+    report = run_demo(tmp_path, objects=1200, epochs=12, seed=1, max_mem="64MiB", stars=2)
 
     source, target = (zarr.open_group(path, mode="r") for path in (report.by_epoch.path, report.by_object.path))
     for name in ("magnitude", "magnitude_err"):
@@ -58,13 +68,16 @@ def test_the_demo_rechunks_a_survey_by_object(tmp_path: Path) -> None:
     assert report.peak_mem <= report.max_mem == 64 * 2**20
     assert report.by_object.keys < report.by_epoch.keys
     assert 0 < report.observed < 1
-    assert Path(report.picture).read_bytes().startswith(b"\x89PNG")
+    curves = report.light_curves
+    assert Path(curves.picture).read_bytes().startswith(b"\x89PNG")
+    assert (curves.objects, curves.points) == (2, 109 + 512)
+    assert LightcurveStorage.open(curves.path).info().folded == curves.epochs
 
 
 def test_the_demo_can_be_repeated(tmp_path: Path) -> None:
     """A second demo of another size replaces the first one."""
-    run_demo(tmp_path, objects=30, epochs=6)
-    report = run_demo(tmp_path, objects=40, epochs=8)
+    run_demo(tmp_path, objects=30, epochs=6, stars=1)
+    report = run_demo(tmp_path, objects=40, epochs=8, stars=1)
 
     assert zarr.open_group(report.by_object.path, mode="r")["magnitude"].shape == (40, 2, 8)
 
@@ -75,10 +88,20 @@ def test_the_demo_leaves_other_data_alone(tmp_path: Path) -> None:
     zarr.create_group(theirs, attributes={"title": "years of work"})
 
     with pytest.raises(AlreadyExistsError, match=r"survey_by_object\.zarr: .* Choose another folder"):
-        run_demo(tmp_path, objects=10, epochs=2)
+        run_demo(tmp_path, objects=10, epochs=2, stars=1)
 
     assert zarr.open_group(theirs, mode="r").attrs["title"] == "years of work"
     assert [path.name for path in tmp_path.iterdir()] == [theirs.name]
+
+
+def test_the_demo_leaves_other_light_curves_alone(tmp_path: Path) -> None:
+    """A store of light curves that no demo has made is refused and kept."""
+    LightcurveStorage.create(tmp_path / "light_curves.zarr", n_objects=3)
+
+    with pytest.raises(AlreadyExistsError, match=r"light_curves\.zarr: .* Choose another folder"):
+        run_demo(tmp_path, objects=10, epochs=2, stars=1)
+
+    assert LightcurveStorage.open(tmp_path / "light_curves.zarr").n_objects == 3
 
 
 def test_an_impossible_survey_writes_nothing(tmp_path: Path) -> None:
@@ -90,12 +113,12 @@ def test_an_impossible_survey_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_progress_tells_of_both_steps(tmp_path: Path) -> None:
-    """Writing the survey and rechunking it are a run each, with a beginning and an end."""
+    """Folding, writing the survey and rechunking it are a run each, with a beginning and an end."""
     messages: list[Message] = []
-    run_demo(tmp_path, objects=20, epochs=4, progress=messages.append)
+    run_demo(tmp_path, objects=20, epochs=4, stars=1, progress=messages.append)
 
     ends = [type(message) for message in messages if isinstance(message, RunStarted | RunFinished)]
-    assert ends == [RunStarted, RunFinished, RunStarted, RunFinished]
+    assert ends == [RunStarted, RunFinished] * 3
 
 
 def test_the_report_is_json() -> None:
@@ -111,9 +134,13 @@ def test_the_table_has_all_figures() -> None:
         assert figure in text
     for figure in ("400.00 ms", "2.00 ms", "200 times faster", "15,118", "20,000", "seed 1992", "out/light_curve.png"):
         assert figure in text
+    for figure in ("10 stars, 2,865 epochs", "15,118 points", "6.25 s", "0.75 s", "0.60 ms", "out/light_curves.zarr"):
+        assert figure in text
     assert "…" not in text
 
 
 def test_the_table_shows_paths_that_look_like_markup() -> None:
     """Brackets in a path are no style."""
-    assert "out[bold]/curve.png" in show(replace(REPORT, picture="out[bold]/curve.png"))
+    curves = replace(REPORT.light_curves, picture="out[bold]/curve.png")
+
+    assert "out[bold]/curve.png" in show(replace(REPORT, light_curves=curves))

@@ -62,6 +62,8 @@ BAD = {
     "twice": ({"key": [1, 1]}, "object key 1 comes 2 times"),
     "axes": ({"key": [1], "m": [[1, 2]]}, "column 'm' has 2 axes"),
     "masked": ({"key": [1], "m": np.ma.array([1], mask=[True])}, "column 'm' has masked values of int64"),
+    "name with a slash": ({"key": [1], "a/b": [1.0]}, "column 'a/b' cannot be stored"),
+    "name of a folder above": ({"key": [1], "..": [1.0]}, "column '..' cannot be stored"),
     "no table": (5, "int is no table"),
     "text positions": ({"key": [1], "ra": ["a"], "dec": [0.0]}, "column 'ra' is <U1"),
 }

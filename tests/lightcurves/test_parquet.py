@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import uuid
+
 import numpy as np
 import pytest
 
@@ -12,6 +15,7 @@ from zarrmill.lightcurves.light_curves import LightCurves
 from zarrmill.lightcurves.parquet import ParquetOptions, write_parquet
 from zarrmill.lightcurves.photometry import Measurement
 from zarrmill.lightcurves.tables import read_table
+from zarrmill.store import open_keys
 
 pq = pytest.importorskip("pyarrow.parquet")
 pd = pytest.importorskip("pandas")
@@ -153,3 +157,42 @@ def test_memory_holds_one_batch(tmp_path):
         return pool.max_memory()
 
     assert peak(20) < 1.5 * peak(2)
+
+
+def test_a_file_in_an_object_store(tmp_path):
+    """At a URL it is what it is on a disk; one that is there stays unless told otherwise."""
+    url = f"memory://{uuid.uuid4().hex}/release/lc.parquet"
+    report = write_parquet(url, [make()])
+    write_parquet(tmp_path / "lc.parquet", [make()])
+    stored = bytes(open_keys(url.rpartition("/")[0]).get("lc.parquet"))
+
+    assert (report.path, report.nbytes) == (url, len(stored))
+    assert pq.read_table(io.BytesIO(stored)).equals(pq.read_table(tmp_path / "lc.parquet"))
+    with pytest.raises(AlreadyExistsError, match="say overwrite"):
+        write_parquet(url, [make()])
+    assert write_parquet(url, [make(n=1)], options=ParquetOptions(overwrite=True)).objects == 1
+
+
+def test_a_large_file_is_sent_in_parts(s3_bucket, storage_options, monkeypatch):
+    """Many parts make one value, which nobody sees before it is whole."""
+    monkeypatch.setattr("zarrmill.keyspace.wire.PART_BYTES", 5 * 2**20)
+    random = np.random.default_rng(4)
+    epochs = 400_000
+    large = LightCurves(
+        keys=np.arange(2),
+        time=np.arange(epochs) / 7,
+        measurements=(Measurement("g"),),
+        arrays={"flux": random.normal(size=(2, epochs, 1)), "flux_err": random.normal(size=(2, epochs, 1))},
+        status=np.full((2, epochs, 1), Status.DETECTED, dtype=np.uint8),
+    )
+    report = write_parquet(f"{s3_bucket}/lc.parquet", [large], options=ParquetOptions(storage_options=storage_options))
+    stored = bytes(open_keys(s3_bucket, storage_options=storage_options).get("lc.parquet"))
+
+    assert report.nbytes == len(stored) > 2 * 5 * 2**20
+    assert pq.read_table(io.BytesIO(stored)).num_rows == 2
+
+
+def test_a_column_of_the_same_name_is_refused(tmp_path):
+    """Neither the keys nor the points hide a column of the objects."""
+    with pytest.raises(InvalidInputError, match="'lightcurve'"):
+        write_parquet(tmp_path / "lc.parquet", [make(columns={"lightcurve": np.arange(3)})])

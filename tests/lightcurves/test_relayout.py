@@ -267,3 +267,61 @@ def test_digest_of_the_whole_cube_is_that_of_what_was_ingested(make_survey) -> N
     zarr.create_array(f"{survey.path}-numpy", data=cube)
     assert digest(f"{survey.path}/by_object/flux") == digest(f"{survey.path}-numpy")
     assert relayout.SLACK_SECONDS > 0
+
+
+@pytest.mark.parametrize("moment", ["list_epochs", "load_record", "load_table", "load_epoch"])
+def test_a_snapshot_never_misses_an_epoch(survey: Survey, monkeypatch, moment) -> None:
+    """Epochs that are folded and pruned while somebody looks are in the snapshot, whenever that happens."""
+    from zarrmill.lightcurves import snapshot
+
+    survey.add(0, 1)
+    survey.storage.relayout()
+    survey.add(2, 3)
+    other, real, done = survey.reopened(), getattr(snapshot, moment), []
+
+    def look(*args, **options):
+        found = real(*args, **options)
+        if not done:
+            done.append(moment)
+            survey.storage.relayout()
+            survey.storage.prune()
+        return found
+
+    monkeypatch.setattr(snapshot, moment, look)
+    survey.check(5, storage=other)
+    survey.check(5, 40, storage=other)
+    assert done
+
+
+def test_a_block_that_outlives_its_run_writes_nothing(survey: Survey, monkeypatch) -> None:
+    """On other machines a block may still be at work when its run is over: it replaces no shard any more."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from zarrmill.execute import executors
+    from zarrmill.lightcurves import fold_run
+    from zarrmill.plan.model import BlockResult
+
+    class Elsewhere(ThreadPoolExecutor):
+        """Like an executor of other machines."""
+
+    survey.add(0)
+    kept, real = [], fold_run.run
+
+    def run_and_keep(plan, operation, **options):
+        kept.append((operation, next(plan.stages[0].blocks())))
+        return real(plan, operation, **options)
+
+    def place_elsewhere(executor, workers=None):
+        return executors.Placement(lambda: executor, processes=2, threads=1, in_process=False, owned=False, fenced=True)
+
+    monkeypatch.setattr(fold_run, "run", run_and_keep)
+    monkeypatch.setattr("zarrmill.lightcurves.storage.place", place_elsewhere)
+    with Elsewhere(2) as pool:
+        assert survey.storage.relayout(executor=pool).epochs == 1
+    survey.check()
+    before = shards_of(survey)
+    operation, block = kept[0]
+    with pytest.raises((FileNotFoundError, LockedError)):
+        assert isinstance(operation(block, lambda _: None), BlockResult)
+    assert shards_of(survey) == before
+    survey.check()

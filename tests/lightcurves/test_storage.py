@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from tests.lightcurves.survey import EPOCHS, OBJECTS, Survey, make_epoch, time_of
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError, UnknownNameError
 from zarrmill.lightcurves.options import CreateOptions
+from zarrmill.lightcurves.periodogram import find_periods
+from zarrmill.lightcurves.plot import plot_light_curve
+from zarrmill.lightcurves.statistics import describe
 from zarrmill.lightcurves.storage import LightcurveStorage
 
 
@@ -210,3 +214,42 @@ def test_parquet_holds_every_point(survey: Survey, tmp_path) -> None:
     seen = [(i, j) for i in (0, 1, 3) for j in range(2) if np.isfinite(survey.epochs[i]["flux"][7, j])]
     values = [[p["flux"] for p in points]] if isinstance(points, list) else [points["flux"]]
     assert sorted(values[0]) == sorted(float(survey.epochs[i]["flux"][7, j]) for i, j in seen)
+
+
+def test_parquet_has_the_columns_of_the_catalogue(place, tmp_path) -> None:
+    """What the store knows of an object stands in its row, with and without positions."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    catalogue = {"key": ["a", "b"], "ra": [1.0, 2.0], "dec": [3.0, 4.0], "period": [0.5, np.nan], "type": ["RR", "EB"]}
+    storage = LightcurveStorage.create(place, catalogue=catalogue)
+    storage.populate_epoch("n1", {"flux": [1.0, 2.0]})
+    storage.to_parquet(tmp_path / "curves.parquet")
+    table = parquet.read_table(tmp_path / "curves.parquet")
+
+    assert table.column_names == ["object_id", "ra", "dec", "period", "type", "lightcurve"]
+    assert table.column("type").to_pylist() == ["RR", "EB"]
+
+
+def test_values_without_their_errors_serve_as_well(survey: Survey, tmp_path) -> None:
+    """A light curve of the values alone is drawn, searched for a period, converted and described."""
+    survey.add(*range(6))
+    lc = survey.storage.get_lightcurve(8, arrays=["flux"])
+
+    assert list(lc) == ["flux"]
+    found = describe(survey.storage.get_lightcurves([8], arrays=["flux"]), names=["n", "median", "chi2"])
+    assert found["n"][0, 0] == lc.detected[:, 0].sum()
+    assert np.isfinite(found["median"]).all()
+    assert np.isnan(found["chi2"]).all()
+    bright = replace(lc, measurements=tuple(replace(m, unit="nJy") for m in lc.measurements))
+    assert list(bright.to_magnitudes()) == ["flux"]
+    pytest.importorskip("matplotlib")
+    plot_light_curve(lc, tmp_path / "lc.png")
+    assert (tmp_path / "lc.png").stat().st_size > 10_000
+    pytest.importorskip("astropy")
+    assert find_periods(replace(lc, time=lc.time * 3.0), "g", shortest=1.0).points == lc.detected[:, 0].sum()
+
+
+def test_a_copy_goes_where_its_options_lead(survey: Survey, s3_bucket, storage_options) -> None:
+    """The store in the object layout may lie in another bucket."""
+    survey.add(0, 1)
+    fast = survey.storage.rechunk_to_object_optimized(f"{s3_bucket}/fast", storage_options=storage_options)
+    survey.check(storage=fast)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from zarrmill.errors import MemoryLimitError
+from zarrmill.grid import Region
 from zarrmill.layout import ArrayLayout
 from zarrmill.plan.array_plan import count_open
 from zarrmill.plan.arrays import MOST_OPEN, Job, Limits, plan_array
+from zarrmill.plan.memory import Remote
 
 MIB = 2**20
 
@@ -156,3 +159,21 @@ def test_arrays_without_values_have_a_plan(shape):
     plan = plan_array(job(shape, 8, ones, ones), Limits(64 * MIB, 2))
 
     assert plan.chunks_read == (0 if shape else 1)
+
+
+def test_an_update_redoes_the_blocks_that_changed() -> None:
+    """One epoch more: blocks are one block of epochs, and all objects together, as their chunks are."""
+    whole = job((20_000, 1000), 4, (20_000, 1), (1, 100), (1000, 100))
+    epoch = replace(whole, changed=Region((0, 321), (20_000, 322)))
+    (one,) = plan_array(epoch, Limits(512 * MIB, 2)).passes
+    assert (one.tile, one.block) == ((20_000, 100), (20_000, 100))
+    objects = replace(whole, source=replace(whole.source, chunks=(1000, 100)), changed=Region((0, 0), (1000, 1000)))
+    assert plan_array(objects, Limits(512 * MIB, 2)).redone_share(Region((0, 0), (1000, 1000))) == 0.05
+
+
+def test_an_update_in_stores_redoes_no_more() -> None:
+    """However little data it is: what costs fewer requests would write again what has not changed."""
+    small = job((400, 40), 4, (400, 1), (1, 8), (40, 8))
+    remote = replace(small, remote=Remote(source=True, target=True), changed=Region((0, 17), (400, 18)))
+    plan = plan_array(remote, Limits(64 * MIB, 2))
+    assert plan.redone_share(Region((0, 17), (400, 18))) == 0.2

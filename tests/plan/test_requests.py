@@ -52,7 +52,7 @@ def test_a_chunk_is_one_get_and_a_shard_one_put():
     assert found is not None
     assert found.source == EndRequests(gets=2 + 500, lists=1 + 1 + 2, bytes_read=400_000)
     assert found.target is not None
-    assert (found.target.puts, found.target.gets) == (2 + 2 + 1, 4 + 2 + 2)
+    assert (found.target.puts, found.target.gets) == (2 + 2 + 1 + 1, 4 + 2 + 2)
 
 
 @pytest.mark.parametrize(("verify", "gets"), [("full", 4), ("written", 2), ("none", 0)])
@@ -114,7 +114,7 @@ def test_listings_have_pages():
     assert found is not None
     assert found.target is not None
     assert found.target.lists == 5 + n // PAGE_KEYS + 1
-    assert found.target.puts == n + 2 + 1
+    assert found.target.puts == n + 2 + 1 + 1
 
 
 def test_many_blocks_are_journaled_in_bundles():
@@ -124,7 +124,7 @@ def test_many_blocks_are_journaled_in_bundles():
 
     assert found is not None
     assert found.target is not None
-    assert found.target.puts == 2**9 + 2 + 1 + plan.n_blocks // BUNDLE_BLOCKS
+    assert found.target.puts == 2**9 + 2 + 1 + 1 + plan.n_blocks // BUNDLE_BLOCKS
 
 
 def test_requests_have_a_cost():

@@ -164,6 +164,14 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an existing target, once the new one is whole.", rich_help_panel=_SAFETY),
 ]
+Update = Annotated[
+    bool,
+    typer.Option(
+        "--update",
+        help="Bring an existing target up to date: only blocks that read something new or changed are done again.",
+        rich_help_panel=_SAFETY,
+    ),
+]
 StorageOptions = Annotated[
     list[str] | None,
     typer.Option(

@@ -45,6 +45,7 @@ def rechunk_tables(data: Json) -> list[Table]:
     arrays = [row | {"from": _say_division(row, "_before"), "to": _say_division(row)} for row in data["arrays"]]
     columns = {"array": "path", "shape": "shape", "dtype": "dtype", "from": "from", "to": "to", "route": "route"}
     resumed = f", {data['resumed_blocks']:,} of them by an earlier run" if data["resumed_blocks"] else ""
+    kept = f" done again, {data['kept_blocks']:,} kept" if data.get("kept_blocks") else ""
     empty = f", {data['keys_empty']:,} left out that hold only the fill value" if data["keys_empty"] else ""
     facts = [
         ["target", str(data["target"])],
@@ -56,7 +57,7 @@ def rechunk_tables(data: Json) -> list[Table]:
             f"{format_bytes(data['bytes_read'])}, {_say_reads(data['source_chunks_read'], data['source_chunks'])}",
         ],
         ["written", format_bytes(data["bytes_written"])],
-        ["blocks", f"{data['blocks']:,}{resumed}"],
+        ["blocks", f"{data['blocks']:,}{kept}{resumed}"],
         *_request_facts(data.get("requests")),
         ["verified", _say_verified(data)],
     ]
@@ -199,7 +200,8 @@ def _say_division(row: Json, suffix: str = "") -> str:
 def _say_time(data: Json) -> str:
     """Return the time, and the rate where this run did all of the work."""
     seconds = data["seconds"]
-    rate = "" if data["resumed_blocks"] else f", {format_bytes(int(data['source_bytes'] / max(seconds, 1e-9)))}/s"
+    part = data["resumed_blocks"] or data.get("kept_blocks")
+    rate = "" if part else f", {format_bytes(int(data['source_bytes'] / max(seconds, 1e-9)))}/s"
     return format_seconds(seconds) + rate
 
 

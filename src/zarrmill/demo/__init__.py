@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from zarrmill.demo.curves import CurveFigures
 from zarrmill.demo.report import DemoReport, StoreFigures
 from zarrmill.demo.show import EPOCHS, MAX_MEM, OBJECTS, SEED, run_demo
 
-__all__ = ["EPOCHS", "MAX_MEM", "OBJECTS", "SEED", "DemoReport", "StoreFigures", "run_demo"]
+__all__ = ["EPOCHS", "MAX_MEM", "OBJECTS", "SEED", "CurveFigures", "DemoReport", "StoreFigures", "run_demo"]

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from zarrmill.demo.curves import CurveFigures
 from zarrmill.units import format_bytes, format_seconds
 
 
@@ -57,8 +58,8 @@ class DemoReport:
     """Largest memory that the rechunk used above what the process held before, in bytes."""
     verify: str
     """How the target was checked against the source: "full" compares every value."""
-    picture: str
-    """Path of the PNG of one real light curve."""
+    light_curves: CurveFigures
+    """The real light curves as a store of light curves."""
 
     @property
     def speedup(self) -> float:
@@ -80,6 +81,15 @@ class DemoReport:
         table.add_row("verified", "", "every value" if self.verify == "full" else self.verify)
         table.add_row("read one light curve", _say_milliseconds(before), _say_milliseconds(after))
         table.add_row("", "", f"{self.speedup:.0f} times faster")
+        curves = self.light_curves
+        table.add_section()
+        table.add_row(
+            "real light curves", f"{curves.objects} stars, {curves.epochs:,} epochs", f"{curves.points:,} points"
+        )
+        table.add_row(
+            "ingested, folded", format_seconds(curves.ingest_seconds), format_seconds(curves.relayout_seconds)
+        )
+        table.add_row("read one", "every point compared", f"{1000 * curves.read_seconds:.2f} ms")
         return table
 
     @property
@@ -91,8 +101,9 @@ class DemoReport:
 
     @property
     def _caption(self) -> Text:
+        curves = self.light_curves
         made = f"seed {self.seed}, {self.observed:.0%} of the values observed"
-        return Text("\n".join((made, self.by_epoch.path, self.by_object.path, self.picture)))
+        return Text("\n".join((made, self.by_epoch.path, self.by_object.path, curves.path, curves.picture)))
 
 
 def _say_milliseconds(store: StoreFigures) -> str:

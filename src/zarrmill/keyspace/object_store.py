@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from zarrmill.errors import NotFoundError, ZarrmillError
@@ -172,6 +173,11 @@ class ObjectKeys:
     def unchecked(self) -> ObjectKeys:
         """Return the same keys without the comparison of values with their ETags."""
         return ObjectKeys(self.link, prefix=self.prefix, counts=self.counts, checked=False)
+
+
+def put_file(keys: ObjectKeys, key: str, file: Path) -> None:
+    """Write a value from a file, however large: nobody ever sees a part of it."""
+    Wire(keys.link, keys.counts).write_file(join(keys.prefix, key), file)
 
 
 def _filled(ranges: Sequence[tuple[int, int]]) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from zarrmill.errors import StoreUnavailableError
@@ -14,6 +15,10 @@ from zarrmill.keyspace.model import Buffer, Names, RequestCounts, flat, join
 PAGE_KEYS = 1000
 """Keys of one page of a listing, and of one request that deletes: the most that S3 allows."""
 
+PART_BYTES = 16 * 2**20
+"""Bytes of a part of a file that is sent in parts: few requests, and little to send again after a fault."""
+MOST_PARTS = 9000
+"""Parts of one value: S3 allows 10,000."""
 REPEATS = 3
 """Times that a listing or a removal is made again whose answer broke off."""
 
@@ -58,6 +63,17 @@ class Wire:
             raise explain(error, "writing", self.where(path)) from error
         etag: str | None = done["e_tag"]
         return etag
+
+    def write_file(self, path: str, file: Path) -> None:
+        """Write a value from a file: with one request, or in parts that become visible together."""
+        writer, nbytes = self.link.check_writer(), file.stat().st_size
+        part = max(PART_BYTES, -(-nbytes // MOST_PARTS))
+        # The parts, and the requests that begin and end them.
+        self.counts.add("puts", 1 if nbytes <= part else 2 + -(-nbytes // part), written=nbytes)
+        try:
+            writer.put(path, file, mode="overwrite", chunk_size=part)
+        except Exception as error:
+            raise explain(error, "writing", self.where(path)) from error
 
     def remove(self, paths: list[str]) -> None:
         """Remove up to PAGE_KEYS paths; those that are missing are no error."""

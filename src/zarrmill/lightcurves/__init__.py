@@ -10,30 +10,39 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zarrmill.lightcurves.catalogue import Catalogue
+    from zarrmill.lightcurves.columns import ColumnRequest
+    from zarrmill.lightcurves.epochs import IngestOptions
     from zarrmill.lightcurves.light_curve import LightCurve, Status
     from zarrmill.lightcurves.light_curves import LightCurves
     from zarrmill.lightcurves.options import CreateOptions
     from zarrmill.lightcurves.photometry import Measurement
     from zarrmill.lightcurves.storage import LightcurveStorage
+    from zarrmill.lightcurves.table_ingest import TableRequest
 
 __all__ = [
     "Catalogue",
+    "ColumnRequest",
     "CreateOptions",
+    "IngestOptions",
     "LightCurve",
     "LightCurves",
     "LightcurveStorage",
     "Measurement",
     "Status",
+    "TableRequest",
 ]
 
 _HOMES = {
     "Catalogue": "catalogue",
+    "ColumnRequest": "columns",
     "CreateOptions": "options",
+    "IngestOptions": "epochs",
     "LightCurve": "light_curve",
     "LightCurves": "light_curves",
     "LightcurveStorage": "storage",
     "Measurement": "photometry",
     "Status": "light_curve",
+    "TableRequest": "table_ingest",
 }
 """The module that holds each public name."""
 

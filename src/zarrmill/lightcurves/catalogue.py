@@ -197,11 +197,19 @@ class ObjectTable(Mapping[str, NDArray[Any]]):
 def create_objects(keys: KeySpace, catalogue: Catalogue) -> None:
     """Write the table of the objects of a new store."""
     columns = {KEY: catalogue.keys, **catalogue.columns}
+    for name in columns:
+        check_name(name)
     rows = table_rows(len(catalogue))
     for name, values in columns.items():
         plan = ColumnPlan(rows, ("object",), _describe(name, catalogue.units))
         create_column(keys, f"{GROUP}/{name}", values, plan=plan)
     keys.put(f"{GROUP}/zarr.json", encode(group_document({COLUMNS: list(columns)})))
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidInputError for a column that cannot be a node of a Zarr hierarchy."""
+    if not name.strip(".") or "/" in name or name.startswith("__") or name == "zarr.json" or not name.isprintable():
+        raise InvalidInputError(f"column {name!r} cannot be stored under that name. Rename it.")
 
 
 def _describe(name: str, units: Mapping[str, str]) -> dict[str, Any]:

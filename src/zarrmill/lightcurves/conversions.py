@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError
-from zarrmill.lightcurves.light_curve import ERROR, FLAG, FLUX, LIMIT, LightCurve, Status
+from zarrmill.lightcurves.light_curve import ERROR, FLAG, FLUX, LIMIT, LightCurve, Status, errors_of
 from zarrmill.lightcurves.optional import load
 from zarrmill.lightcurves.photometry import Kind, Measurement, to_flux, to_magnitude
 
@@ -39,8 +39,10 @@ def convert_kind(lc: LightCurve, kind: Kind) -> LightCurve:
 
 
 def _convert_column(arrays: dict[str, NDArray[Any]], i: int, kind: Kind, zero_point: float) -> None:
-    columns = arrays[FLUX][:, i], arrays[ERROR][:, i]
-    arrays[FLUX][:, i], arrays[ERROR][:, i] = _CONVERT[kind](*columns, zero_point=zero_point)
+    errors = errors_of(arrays)
+    arrays[FLUX][:, i], made = _CONVERT[kind](arrays[FLUX][:, i], errors[:, i], zero_point=zero_point)
+    if ERROR in arrays:
+        errors[:, i] = made
     if LIMIT in arrays:
         limit = arrays[LIMIT][:, i]
         arrays[LIMIT][:, i], _ = _CONVERT[kind](limit, limit, zero_point=zero_point)

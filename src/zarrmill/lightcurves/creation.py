@@ -77,17 +77,17 @@ def _as_names(codecs: Any) -> tuple[str, ...]:
 
 
 @contextmanager
-def new_store(keys: KeySpace) -> Iterator[None]:
-    """Hold the place of a new store, emptied of what a killed creation left.
+def new_store(keys: KeySpace) -> Iterator[Lock]:
+    """Hold the place of a new store, emptied of what a killed creation left; gives the lock that holds it.
 
     Raises AlreadyExistsError where there is something, LockedError where another creation is under way.
     """
     _check_free(keys)
-    with Lock(keys):
+    with Lock(keys) as lock:
         _check_free(keys)
         keys.put(MARK, b"a store is being made here")
         keys.delete([info.key for info in keys.list() if not info.key.startswith(f"{HIDDEN}/")])
-        yield
+        yield lock
 
 
 def _check_free(keys: KeySpace) -> None:

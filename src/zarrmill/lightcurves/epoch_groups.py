@@ -139,19 +139,47 @@ def describe_epoch(values: EpochValues, name: str, index: int | None) -> EpochGr
     return EpochGroup(name, index, values.time, digest, values.rows, said)
 
 
-def write_arrays(keys: KeySpace, schema: Schema, epoch: EpochGroup, values: EpochValues) -> None:
-    """Write the arrays of an epoch, which nobody sees before ``commit_epoch`` or ``replace_epoch``."""
-    puts: list[partial[str | None]] = []
-    for field in schema.fields:
-        layout = schema.epoch_layout(field, rows=epoch.rows)
-        document = encode(field_document(field, layout))
-        stored = StoredKey(layout, fill=field.fill_array)
-        data = stored.encode(values.arrays[field.name], codec_pool(layout.nbytes))
-        puts.append(partial(keys.put, array_key(epoch, field), data))
-        puts.append(partial(keys.put, f"{epoch.folder}/{field.name}/zarr.json", document))
-    puts.append(partial(keys.put, f"{epoch.folder}/zarr.json", encode(group_document(_describe(epoch)))))
-    for _ in gather(request_pool(keys), puts):
-        pass
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What all epochs of as many objects have in common, array by array."""
+
+    field: Field
+    """The array."""
+    stored: StoredKey
+    """What encodes its one key."""
+    document: bytes
+    """Its metadata."""
+
+
+class EpochWriter:
+    """Writes the arrays of epochs, which nobody sees before ``commit_epoch`` or ``replace_epoch``."""
+
+    def __init__(self, keys: KeySpace, schema: Schema) -> None:
+        self._keys = keys
+        self._schema = schema
+        self._prepared: tuple[int, list[_Prepared]] = -1, []
+
+    def write(self, epoch: EpochGroup, values: EpochValues) -> None:
+        """Write the arrays of an epoch, and the group that they lie in."""
+        puts: list[partial[Any]] = []
+        for each in self._prepare(epoch.rows):
+            array = values.arrays[each.field.name]
+            data = each.stored.encode(array, codec_pool(array.nbytes))
+            puts.append(partial(self._keys.put, array_key(epoch, each.field), data))
+            puts.append(partial(self._keys.put, f"{epoch.folder}/{each.field.name}/zarr.json", each.document))
+        puts.append(partial(self._keys.put, f"{epoch.folder}/zarr.json", encode(group_document(_describe(epoch)))))
+        for _ in gather(request_pool(self._keys), puts):
+            pass
+
+    def _prepare(self, rows: int) -> list[_Prepared]:
+        if self._prepared[0] != rows:
+            made = []
+            for field in self._schema.fields:
+                layout = self._schema.epoch_layout(field, rows=rows)
+                document = encode(field_document(field, layout))
+                made.append(_Prepared(field, StoredKey(layout, fill=field.fill_array), document))
+            self._prepared = rows, made
+        return self._prepared[1]
 
 
 def commit_epoch(keys: KeySpace, epoch: EpochGroup) -> bool:

@@ -19,6 +19,7 @@ from zarrmill.lightcurves.ingest_report import FATES, IngestReport, name_rows
 from zarrmill.lightcurves.keys import KeyMatcher
 from zarrmill.lightcurves.light_curve import ERROR, FLAG, FLUX, LIMIT, Status
 from zarrmill.lightcurves.match import NONE
+from zarrmill.lightcurves.nearest import unknown_name
 from zarrmill.lightcurves.optional import load
 from zarrmill.lightcurves.photometry import Measurement
 from zarrmill.lightcurves.row_matching import (
@@ -164,6 +165,7 @@ def plan_epochs(table: Table, target: EpochTarget, options: IngestOptions = Inge
     Raises InvalidInputError and UnknownNameError for columns, bands, units and positions that make no sense.
     """
     names = tuple(m.name for m in target.measurements)
+    _check_bands(options.columns, target.measurements, table.name)
     columns = resolve_columns(table, options.columns, kind=target.measurements[0].kind, measurements=names)
     values, bands = read_values(table, columns, target.measurements)
     times = _read_times(table, columns, target)
@@ -180,6 +182,14 @@ def plan_epochs(table: Table, target: EpochTarget, options: IngestOptions = Inge
     made = tuple(rows.groups.names[g] for g in groups[start[:-1]].tolist())
     report = _make_report(rows, matched, kept=kept, bands=bands, target=target, epochs=len(made))
     return EpochPlan(report, target, kept, matched.objects[order], start, made, times)
+
+
+def _check_bands(request: ColumnRequest, measurements: tuple[Measurement, ...], where: str) -> None:
+    """Raise UnknownNameError for a code that is said to mean what the store does not have."""
+    known = list(dict.fromkeys(word for m in measurements for word in (m.name, m.band)))
+    for code, word in request.bands.items():
+        if word not in known:
+            raise unknown_name(word, known, what="measurement or band", where=f"{where}: band {code!r}")
 
 
 def _read_times(table: Table, columns: ColumnMap, target: EpochTarget) -> NDArray[np.float64]:

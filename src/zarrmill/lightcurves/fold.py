@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from zarrmill.digest import ArrayDigest, Share
 from zarrmill.errors import VerifyError
 from zarrmill.execute.executors import cores
+from zarrmill.execute.fence import Fence
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.lightcurves.cube import CubeArray, count_shards, shard_key
 from zarrmill.lightcurves.epoch_groups import EpochGroup
+from zarrmill.lightcurves.lock import LockMark
 from zarrmill.lightcurves.parallel import REQUESTS_AT_ONCE, gather
 from zarrmill.lightcurves.pending import PendingEpochs
 from zarrmill.lightcurves.record import find_runs
@@ -119,6 +122,21 @@ class FoldOperation:
     """Number of objects."""
     blocks: Mapping[int, FoldedBlock]
     """What becomes of each block of epochs, by number."""
+    guard: Fence | LockMark | None = None
+    """What keeps a block that outlives its run from replacing a shard: it may be on another machine."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Put a shard in one piece, unless the run is over."""
+        if isinstance(self.guard, Fence):
+            assert isinstance(self.target, LocalKeys)
+            made = self.guard.new_path()
+            made.write_bytes(data)
+            (self.target.path / key).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(made, self.target.path / key)
+            return
+        if self.guard is not None:
+            self.guard.check(self.target)
+        self.target.put(key, data)
 
     def __call__(self, block: Block, advance: Advance, /) -> BlockResult:
         """Make a shard, write it, read it back; return its digest share."""
@@ -194,7 +212,7 @@ class _ShardFold:
     def write(self, values: NDArray[Any]) -> int:
         """Put the shard in one piece; return its stored bytes."""
         data = self._cube.stored.encode(values, self._threads)
-        self._operation.target.put(self._key, data)
+        self._operation.put(self._key, data)
         return len(data)
 
     def verify(self, values: NDArray[Any]) -> Share:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from zarrmill.errors import AlreadyExistsError, InvalidInputError
 from zarrmill.journal import sync_file_system
-from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.lightcurves.catalogue import Catalogue
 from zarrmill.lightcurves.epoch_groups import (
@@ -22,7 +21,6 @@ from zarrmill.lightcurves.epoch_groups import (
     load_epoch,
     replace_epoch,
     settle_addressing,
-    write_arrays,
 )
 from zarrmill.lightcurves.epoch_values import EpochRows, EpochValues, check_twice, read_rows, spread, time_to_mjd
 from zarrmill.lightcurves.growth import add_objects
@@ -87,7 +85,7 @@ def populate(view: View, epoch: Any, data: Any, request: IngestRequest) -> Epoch
     """
     begun = clock.perf_counter()
     check_choice(request.unmatched, UNMATCHED, what="unmatched")
-    schema, keys = view.schema, view.keys
+    schema = view.schema
     name, index = epoch_name(epoch, max_epochs=schema.max_epochs)
     where = f"epoch {name}"
     if request.time is None and hasattr(epoch, "mjd"):
@@ -97,7 +95,7 @@ def populate(view: View, epoch: Any, data: Any, request: IngestRequest) -> Epoch
     values = spread(rows, positions, schema, count=record.n_objects)
     told = rows.time if request.time is None else request.time
     values = EpochValues(values.arrays, time_to_mjd(told, schema.time_scale))
-    _check_addressing(keys, by_index=index is not None, where=where)
+    _check_addressing(view, by_index=index is not None, where=where)
     group = describe_epoch(values, name, index)
     outcome = _Writing(view, group, request).write(values)
     view.forget()
@@ -143,8 +141,10 @@ def _new_objects(rows: EpochRows, unknown: NDArray[np.bool_]) -> Catalogue:
     return Catalogue.of({"key": rows.keys[unknown], **columns})
 
 
-def _check_addressing(keys: KeySpace, *, by_index: bool, where: str) -> None:
-    if settle_addressing(keys, by_index=by_index) != by_index:
+def _check_addressing(view: View, *, by_index: bool, where: str) -> None:
+    if view.by_index is None:
+        view.by_index = settle_addressing(view.keys, by_index=by_index)
+    if view.by_index != by_index:
         used, asked = ("key", "an index") if by_index else ("index", "a key")
         raise InvalidInputError(f"{where} is given by {asked}, the epochs of this store by {used}. Use one of them.")
 
@@ -168,7 +168,7 @@ class _Writing:
             return "unchanged"
         if known not in (None, group.digest) and not self._request.replace:
             raise self._exists(known)
-        write_arrays(keys, self._schema, group, values)
+        self._view.writer.write(group, values)
         self._sync()
         if known is None and not self._request.replace:
             return self._commit()

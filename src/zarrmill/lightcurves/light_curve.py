@@ -15,7 +15,7 @@ from zarrmill.lightcurves.nearest import unknown_name
 from zarrmill.lightcurves.photometry import Measurement
 
 FLUX, ERROR, FLAG, LIMIT = "flux", "flux_err", "flag", "limit"
-"""The arrays of a light curve; the first two are always there."""
+"""The arrays of a light curve; the first is always there."""
 PER_VALUE = (FLUX, ERROR, LIMIT)
 """Arrays in the unit of the measurement."""
 
@@ -50,7 +50,7 @@ class LightCurve:
     measurements: tuple[Measurement, ...]
     """What the second axis means."""
     arrays: Mapping[str, NDArray[Any]]
-    """flux and flux_err, and where the store has them flag (integers) and limit."""
+    """flux, and as they were asked for flux_err, flag (integers) and limit."""
     status: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     """A ``Status`` per value; found from values and limits where it is not given."""
     epoch: NDArray[Any] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -194,6 +194,11 @@ def find_measurements(name: str, measurements: Sequence[Measurement], *, where: 
         known = list(dict.fromkeys(word for m in measurements for word in (m.name, m.band)))
         raise unknown_name(name, known, what="measurement or band", where=where)
     return chosen
+
+
+def errors_of(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return the errors among arrays, NaN for each value where they have not been read."""
+    return arrays[ERROR] if ERROR in arrays else np.full(arrays[FLUX].shape, np.nan, dtype=arrays[FLUX].dtype)
 
 
 def find_status(flux: NDArray[Any], limit: NDArray[Any] | None = None) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ class LightCurves:
     measurements: tuple[Measurement, ...]
     """What the last axis means."""
     arrays: Mapping[str, NDArray[Any]]
-    """flux and flux_err, and where the store has them flag (integers) and limit."""
+    """flux, and as they were asked for flux_err, flag (integers) and limit."""
     status: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     """A ``Status`` per value; found from values and limits where it is not given."""
     epoch: NDArray[Any] = field(default_factory=lambda: np.empty(0, np.int64))

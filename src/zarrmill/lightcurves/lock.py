@@ -15,6 +15,7 @@ import secrets
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -58,6 +59,11 @@ class Lock:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._held.release()
 
+    @property
+    def mark(self) -> LockMark | None:
+        """What tells other processes whether the lock is still held; None where the system does."""
+        return self._held.mark()
+
     def check(self) -> None:
         """Raise LockedError when somebody else has taken the lock over, because this process seemed dead."""
         if not self._held.is_held():
@@ -65,6 +71,21 @@ class Lock:
                 f"{self._keys.location}: the lock was lost, because this process gave no sign of life for "
                 f"{DEAD_SECONDS:.0f} s. Nothing was recorded; run again."
             )
+
+
+@dataclass(frozen=True, slots=True)
+class LockMark:
+    """The lock of one holder on an object store, for processes that work for it."""
+
+    key: str
+    """Key of the lock."""
+    body: bytes
+    """What is there while it is held."""
+
+    def check(self, keys: KeySpace) -> None:
+        """Raise LockedError when the work for which the lock was taken is over."""
+        if bytes(keys.get(self.key) or b"") != self.body:
+            raise LockedError(f"{keys.location}: the lock of this work is gone. Nothing more is written for it.")
 
 
 class _LocalLock:
@@ -92,6 +113,9 @@ class _LocalLock:
 
     def is_held(self) -> bool:
         return self._fd is not None
+
+    def mark(self) -> LockMark | None:
+        return None
 
 
 class _RemoteLock:
@@ -128,6 +152,9 @@ class _RemoteLock:
 
     def is_held(self) -> bool:
         return bool(self._name) and bytes(self._keys.get(self._name) or b"") == self._body
+
+    def mark(self) -> LockMark | None:
+        return LockMark(f"{FOLDER}/{self._name}", self._body)
 
     def _numbers(self) -> dict[int, int | None]:
         """Return when the last sign of life was given, by number of the lock."""

@@ -17,6 +17,7 @@ from zarrmill.lightcurves.epoch_groups import settle_addressing
 from zarrmill.lightcurves.epoch_table import FoldedEpochs, load_table, put_table
 from zarrmill.lightcurves.fold import FoldedBlock, FoldOperation, FoldPlan, FoldStage
 from zarrmill.lightcurves.fold_run import run_fold
+from zarrmill.lightcurves.lock import Lock
 from zarrmill.lightcurves.options import check_length
 from zarrmill.lightcurves.record import Record, put_record
 from zarrmill.lightcurves.relayout import assign, finish_block
@@ -36,8 +37,8 @@ def copy_by_object(
     check_apart(view.keys, target)
     snapshot = view.refresh()
     copy = _Copy(view, target, snapshot, n_epochs)
-    with new_store(target):
-        copy.write(placement, progress)
+    with new_store(target) as lock:
+        copy.write(lock, placement, progress)
 
 
 def check_apart(source: KeySpace, target: KeySpace) -> None:
@@ -76,14 +77,14 @@ class _Copy:
         self._n_epochs = round_up(whole, length)
         self._schema = replace(view.schema, max_epochs=n_epochs or view.schema.max_epochs)
 
-    def write(self, placement: Placement, progress: Progress) -> None:
+    def write(self, lock: Lock, placement: Placement, progress: Progress) -> None:
         """Write everything, the root last."""
         record = write_store(self._target, self._schema, self._catalogue())
         record = replace(record, positions=0 if self._by_index else len(self._kept) + len(self._placed))
         if self._kept or self._placed:
             settle_addressing(self._target, by_index=self._by_index)
             put_table(self._target, self._table())
-        record = self._fold(record, placement, progress)
+        record = self._fold(record, lock, placement, progress)
         if isinstance(self._target, LocalKeys):
             sync_file_system(self._target.path)
         put_record(self._target, record)
@@ -99,7 +100,7 @@ class _Copy:
         table = source.with_epochs(self._placed, length=max(self._n_epochs, self._source.n_epochs))
         return FoldedEpochs(*(getattr(table, name)[: self._n_epochs] for name in ("key", "time", "digest")))
 
-    def _fold(self, record: Record, placement: Placement, progress: Progress) -> Record:
+    def _fold(self, record: Record, lock: Lock, placement: Placement, progress: Progress) -> Record:
         plan, made = self._plan(record), [record]
         blocks = {stage.block.number: stage.block for stage in plan.stages}
         operation = FoldOperation(self._view.keys, self._target, self._schema, record.n_objects, blocks)
@@ -107,7 +108,7 @@ class _Copy:
         def block_done(stage: FoldStage, journal: NoJournal) -> None:
             made.append(finish_block(self._with_shares(made[-1], stage), stage, journal, self._target))
 
-        run_fold(plan, operation, placement=placement, progress=progress, block_done=block_done)
+        run_fold(plan, operation, lock=lock, placement=placement, progress=progress, block_done=block_done)
         return made[-1]
 
     def _plan(self, record: Record) -> FoldPlan:

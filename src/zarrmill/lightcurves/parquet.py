@@ -6,7 +6,8 @@ Objects are written batch by batch, so that memory holds one batch; the file has
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import AlreadyExistsError, InvalidInputError
+from zarrmill.keyspace.object_store import ObjectKeys, put_file
 from zarrmill.lightcurves.light_curve import FLAG, PER_VALUE, Status
 from zarrmill.lightcurves.light_curves import LightCurves
 from zarrmill.lightcurves.optional import load
+from zarrmill.store import is_local, local_path, open_keys
 
 MOST_POINTS = 2**21
 """Points of one row group, which is made in memory: about 100 MB of them."""
@@ -39,6 +42,8 @@ class ParquetOptions:
     """Codec of the pages."""
     overwrite: bool = False
     """Whether a file that is there is replaced."""
+    storage_options: Mapping[str, Any] | None = None
+    """Options of the object store for a file at a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class ParquetReport:
     """What was written."""
 
     path: str
-    """The file."""
+    """The file, or its URL."""
     objects: int
     """Rows."""
     points: int
@@ -60,11 +65,18 @@ def write_parquet(
 ) -> ParquetReport:
     """Write light curves, a row group per batch at least, and return what was written.
 
+    A file for an object store is made on this disk (TMPDIR) and sent when it is whole.
+
     Raises AlreadyExistsError where there is a file, InvalidInputError without any batch or with batches that differ.
     """
-    target = Path(path)
-    if target.exists() and not options.overwrite:
-        raise AlreadyExistsError(f"{target}: there is a file already. Choose another name, or say overwrite.")
+    text = os.fspath(path)
+    if not is_local(text):
+        folder, _, name = text.rstrip("/").rpartition("/")
+        keys = open_keys(folder, storage_options=options.storage_options)
+        if isinstance(keys, ObjectKeys):
+            return _send(keys, name, batches, options)
+    target = local_path(text)
+    _check_free(target.exists(), str(target), options)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         objects, points = _write(part, batches, options, str(target))
@@ -73,6 +85,24 @@ def write_parquet(
     finally:
         part.unlink(missing_ok=True)
     return ParquetReport(str(target), objects, points, nbytes)
+
+
+def _check_free(there: bool, place: str, options: ParquetOptions) -> None:
+    if there and not options.overwrite:
+        raise AlreadyExistsError(f"{place}: there is a file already. Choose another name, or say overwrite.")
+
+
+def _send(keys: ObjectKeys, name: str, batches: Iterable[LightCurves], options: ParquetOptions) -> ParquetReport:
+    """Make the file on this disk and put it into a store."""
+    place = f"{keys.location}/{name}"
+    keys.link.check_writer()
+    _check_free(keys.head(name) is not None, place, options)
+    with tempfile.TemporaryDirectory(prefix="zarrmill-") as folder:
+        part = Path(folder, name)
+        objects, points = _write(part, batches, options, place)
+        nbytes = part.stat().st_size
+        put_file(keys, name, part)
+    return ParquetReport(place, objects, points, nbytes)
 
 
 def _write(part: Path, batches: Iterable[LightCurves], options: ParquetOptions, name: str) -> tuple[int, int]:
@@ -132,6 +162,10 @@ def make_table(lcs: LightCurves, rows: slice, *, options: ParquetOptions) -> tup
     points["status"] = lcs.status[rows][objects, epochs, measurements]
     lists = {name: arrow.ListArray.from_arrays(offsets, arrow.array(values)) for name, values in points.items()}
     fields = [arrow.field(name, each.type, metadata=_describe(name, lcs)) for name, each in lists.items()]
+    if taken := {options.key, options.nested} & set(lcs.columns):
+        raise InvalidInputError(
+            f"the column {taken.pop()!r} of the objects has the name of one of the file. Choose others (key, nested)."
+        )
     columns = {options.key: lcs.keys[rows], **{name: values[rows] for name, values in lcs.columns.items()}}
     arrays = [arrow.array(_plain(values)) for values in columns.values()]
     outer = [arrow.field(name, each.type) for name, each in zip(columns, arrays, strict=True)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError
-from zarrmill.lightcurves.light_curve import ERROR, FLUX, LightCurve
+from zarrmill.lightcurves.light_curve import FLUX, LightCurve, errors_of
 from zarrmill.lightcurves.optional import load
 
 LEAST_POINTS = 5
@@ -57,7 +57,7 @@ def find_periods(
             f"Choose another."
         )
     time, value, error = (
-        np.asarray(each[there], dtype=np.float64) for each in (lc.time, lc[FLUX][:, 0], lc[ERROR][:, 0])
+        np.asarray(each[there], dtype=np.float64) for each in (lc.time, lc[FLUX][:, 0], errors_of(lc.arrays)[:, 0])
     )
     span = float(np.ptp(time))
     longest = span if longest is None else longest

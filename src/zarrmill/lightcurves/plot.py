@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError
-from zarrmill.lightcurves.light_curve import ERROR, FLUX, LIMIT, LightCurve, Status
+from zarrmill.lightcurves.light_curve import FLUX, LIMIT, LightCurve, Status, errors_of
 from zarrmill.lightcurves.optional import load
 from zarrmill.lightcurves.photometry import Measurement
 
@@ -203,7 +203,7 @@ def _find_series(lc: LightCurve, x: NDArray[np.float64], turns: int, *, limits: 
         below = (lc.status[:, i] == Status.NOT_DETECTED) & np.isfinite(limit) & np.isfinite(x) & limits
         if not there.any() and not below.any():
             continue
-        value, error = (np.tile(np.asarray(lc[name][there, i], np.float64), turns) for name in (FLUX, ERROR))
+        value, error = (np.tile(np.asarray(a[there, i], np.float64), turns) for a in (lc[FLUX], errors_of(lc.arrays)))
         places = [np.concatenate([x[mask] + turn for turn in range(turns)]) for mask in (there, below)]
         yield _Series(m, places[0], value, error, places[1], np.tile(limit[below], turns))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from zarrmill.execute.executors import place
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
-from zarrmill.lightcurves.catalogue import ObjectTable
+from zarrmill.lightcurves.catalogue import KEY, ObjectTable
 from zarrmill.lightcurves.curves import build_curve, build_curves, build_range
 from zarrmill.lightcurves.inspection import StoreCheck, StoreInfo, check, describe
 from zarrmill.lightcurves.light_curve import LightCurve
@@ -26,6 +27,9 @@ from zarrmill.lightcurves.snapshot import Snapshot
 from zarrmill.lightcurves.sweep import StatisticsTable, sweep_statistics
 from zarrmill.lightcurves.view import View
 from zarrmill.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class ReadableCurves:
@@ -56,6 +60,11 @@ class ReadableCurves:
     def n_objects(self) -> int:
         """Number of objects."""
         return self._view.snapshot().record.n_objects
+
+    def key_of(self, text: str) -> ObjectKey:
+        """Return the key that a text means: a whole number where the keys are such."""
+        is_number = self._view.schema.key_kind != "text" and text.lstrip("+-").isdigit()
+        return int(text) if is_number else text
 
     def get_lightcurve(self, object_id: ObjectKey, *, arrays: Sequence[str] | None = None) -> LightCurve:
         """Return the light curve of one object, all arrays or some. Raises UnknownNameError, a KeyError."""
@@ -89,7 +98,7 @@ class ReadableCurves:
         names: Sequence[str] | None = None,
         *,
         output: Location | None = None,
-        executor: str | Executor | None = None,
+        executor: str | Executor | Client | None = None,
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> StatisticsTable:
@@ -105,9 +114,14 @@ class ReadableCurves:
             WORKSHOP.release()
 
     def to_parquet(self, path: Any, *, options: ParquetOptions | None = None) -> ParquetReport:
-        """Write all light curves to a Parquet file of one row per object with nested points."""
-        batches = (self.read_range(part.start, part.stop) for part in self.parts())
+        """Write all light curves to a Parquet file, on a disk or at a URL: a row per object, its points nested."""
+        batches = map(self._whole_rows, self.parts())
         return write_parquet(path, batches, options=options or ParquetOptions())
+
+    def _whole_rows(self, part: range) -> LightCurves:
+        """Return the light curves of a range with every column of the catalogue."""
+        columns = {name: self.objects[name][part.start : part.stop] for name in self.objects.names if name != KEY}
+        return replace(self.read_range(part.start, part.stop), columns=columns)
 
     def info(self) -> StoreInfo:
         """Return what the store holds."""

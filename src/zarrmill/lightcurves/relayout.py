@@ -133,7 +133,14 @@ class _Relayout:
         """Fold block by block, and record each."""
         blocks = {stage.block.number: stage.block for stage in self._plan.stages}
         operation = FoldOperation(self._keys, self._keys, self._schema, self._record.n_objects, blocks)
-        done = run_fold(self._plan, operation, placement=placement, progress=progress, block_done=self._finish_block)
+        done = run_fold(
+            self._plan,
+            operation,
+            lock=self._lock,
+            placement=placement,
+            progress=progress,
+            block_done=self._finish_block,
+        )
         return RelayoutReport(
             location=self._keys.location,
             epochs=len(self._epochs),

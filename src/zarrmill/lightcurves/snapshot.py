@@ -47,6 +47,8 @@ class Snapshot:
 
     record: Record
     """What is folded."""
+    table: FoldedEpochs
+    """The table of the folded epochs."""
     by_index: bool
     """Whether epochs are addressed by index."""
     keys: NDArray[np.str_]
@@ -66,23 +68,37 @@ class Snapshot:
         return len(self.time)
 
 
-def take_snapshot(keys: KeySpace, schema: Schema) -> Snapshot:
-    """Return what can be read now.
+def take_snapshot(keys: KeySpace, schema: Schema, *, before: Snapshot | None = None) -> Snapshot:
+    """Return what can be read now; of a snapshot ``before`` is taken what cannot have changed since.
 
-    The record is read before and after everything else: what it tells of is of one moment.
+    Epochs are listed before the record is read: one that is gone by then, because it was folded and pruned, is in the
+    record, and never in neither.
     """
-    record = load_record(keys)
     for _ in range(TRIES):
-        by_index = is_by_index(keys)
-        table = load_table(keys, length=record.n_epochs, with_keys=not by_index)
-        names = list_epochs(keys) - _folded_names(record, table, by_index)
-        loads = (partial(load_epoch, keys, name) for name in sorted(names))
-        found = [epoch for epoch in gather(request_pool(keys), loads) if epoch is not None]
-        again = load_record(keys)
-        if again.generation == record.generation:
-            return arrange(record, table, found, schema, by_index=by_index)
-        record = again
+        names, record = list_epochs(keys), load_record(keys)
+        found = _find_table(keys, record, before)
+        if found is None:
+            continue
+        by_index, table = found
+        wanted = sorted(names - _folded_names(record, table, by_index))
+        pending = list(gather(request_pool(keys), (partial(load_epoch, keys, name) for name in wanted)))
+        # One that is not there is not whole yet, or it was folded and pruned since the record was read.
+        if None in pending and load_record(keys).generation != record.generation:
+            continue
+        whole = [epoch for epoch in pending if epoch is not None]
+        return arrange(record, table, whole, schema, by_index=by_index)
     raise SourceFormatError(f"{keys.location}: the record changed {TRIES} times while it was read. Try again.")
+
+
+def _find_table(keys: KeySpace, record: Record, before: Snapshot | None) -> tuple[bool, FoldedEpochs] | None:
+    """Return whether epochs are addressed by index, and the table of a record; None when that is outdated by then."""
+    if before is not None and before.record.generation == record.generation and before.n_rows:
+        return before.by_index, before.table
+    by_index = is_by_index(keys)
+    table = load_table(keys, length=record.n_epochs if record.folded else 0, with_keys=not by_index)
+    if record.folded and load_record(keys).generation != record.generation:
+        return None
+    return by_index, table
 
 
 def folded_name(position: int, table: FoldedEpochs, by_index: bool) -> str:
@@ -107,6 +123,7 @@ def arrange(
     row[order] = np.arange(len(order))
     return Snapshot(
         record=record,
+        table=table,
         by_index=by_index,
         keys=names[order],
         time=time[order],

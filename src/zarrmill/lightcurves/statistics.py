@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError
-from zarrmill.lightcurves.light_curve import ERROR, FLUX
+from zarrmill.lightcurves.light_curve import FLUX, errors_of
 from zarrmill.lightcurves.light_curves import LightCurves
 from zarrmill.lightcurves.nearest import unknown_name
 
@@ -230,9 +230,10 @@ def _settle(statistic: Statistic, points: Points) -> NDArray[Any]:
 
 def describe(lcs: LightCurves, *, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
     """Return statistics by name of shape (object, measurement)."""
+    errors = errors_of(lcs.arrays)
     columns = [
         compute_statistics(
-            lcs[FLUX][:, :, i], lcs[ERROR][:, :, i], detected=lcs.detected[:, :, i], time=lcs.time, names=names
+            lcs[FLUX][:, :, i], errors[:, :, i], detected=lcs.detected[:, :, i], time=lcs.time, names=names
         )
         for i in range(len(lcs.measurements))
     ]

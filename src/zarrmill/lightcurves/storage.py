@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 from zarrmill.execute.executors import place
 from zarrmill.execute.workshop import WORKSHOP
@@ -23,6 +24,9 @@ from zarrmill.lightcurves.schema import read_schema
 from zarrmill.lightcurves.table_ingest import TableReport, TableRequest, ingest_table
 from zarrmill.progress import Progress, silent
 from zarrmill.progress.choose import auto_progress
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class LightcurveStorage(ReadableCurves):
@@ -123,7 +127,11 @@ class LightcurveStorage(ReadableCurves):
         return add_objects(self._view, catalogue)
 
     def relayout(
-        self, *, executor: str | Executor | None = None, workers: int | None = None, progress: Progress | None = None
+        self,
+        *,
+        executor: str | Executor | Client | None = None,
+        workers: int | None = None,
+        progress: Progress | None = None,
     ) -> RelayoutReport:
         """Fold the epochs that came in into the object layout; readers and writers may go on meanwhile."""
         placement = place(executor, workers=workers)
@@ -141,18 +149,27 @@ class LightcurveStorage(ReadableCurves):
             WORKSHOP.release()
 
     def rechunk_to_object_optimized(
-        self, output_path: Location, *, n_epochs: int | None = None, progress: bool | Progress = False
+        self,
+        output_path: Location,
+        *,
+        n_epochs: int | None = None,
+        progress: bool | Progress = False,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> LightcurveStorage:
         """Write a copy in the object layout alone, of the first ``n_epochs`` or of all, and return it opened."""
-        target = open_keys(output_path)
-        client = progress if callable(progress) else (auto_progress() if progress else silent)
-        placement = place(None)
+        target, placement = open_keys(output_path, storage_options=storage_options), place(None)
         try:
-            copy_by_object(self._view, target, n_epochs=n_epochs, placement=placement, progress=client)
+            with ExitStack() as stack:
+                client: Progress = progress if callable(progress) else silent
+                if progress is True:
+                    shown = auto_progress()
+                    stack.enter_context(shown)
+                    client = shown
+                copy_by_object(self._view, target, n_epochs=n_epochs, placement=placement, progress=client)
         finally:
             placement.close()
             WORKSHOP.release()
-        return LightcurveStorage.open(output_path)
+        return LightcurveStorage.open(output_path, storage_options=storage_options)
 
     def prune(self, *, verify: bool = True) -> PruneReport:
         """Remove the epochs' own copies where they are folded, proving that first unless ``verify`` is False."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.lightcurves.catalogue import DEC, RA, ObjectTable
 from zarrmill.lightcurves.curve_reader import Arrays, CurveReader
-from zarrmill.lightcurves.epoch_groups import is_by_index
+from zarrmill.lightcurves.epoch_groups import EpochWriter, is_by_index
 from zarrmill.lightcurves.epoch_table import load_table
 from zarrmill.lightcurves.key_index import FindObjects, RangeKeys, SortedKeys
 from zarrmill.lightcurves.record import Record
@@ -39,6 +40,9 @@ class View:
         self.schema = schema
         self.fresh = FRESH_SECONDS["local" if isinstance(keys, LocalKeys) else "remote"]
         self._lock = threading.Lock()
+        self.writer = EpochWriter(keys, schema)
+        self.by_index: bool | None = None
+        """How epochs are addressed, where a writer has asked: the answer never changes."""
         self._reader = CurveReader(keys, schema)
         self._taken: tuple[Snapshot | None, float] = None, 0.0
         self._index: tuple[int, FindObjects] | None = None
@@ -58,7 +62,7 @@ class View:
 
     def forget(self) -> None:
         """Have the next read look anew: something was changed here."""
-        self._taken = None, 0.0
+        self._taken = self._taken[0], -math.inf
 
     def _current(self) -> tuple[Snapshot, float]:
         found, taken = self._taken
@@ -69,9 +73,9 @@ class View:
     def _take(self) -> tuple[Snapshot, float]:
         with self._lock:
             begun = time.monotonic()
-            made = take_snapshot(self.keys, self.schema), begun
-            self._taken = made
-            return made
+            made = take_snapshot(self.keys, self.schema, before=self._taken[0])
+            self._taken = made, begun
+            return made, begun
 
     def objects(self) -> ObjectTable:
         """Return the table of the objects."""

@@ -89,6 +89,19 @@ class ArrayPlan:
         """Return the tiles of a pass within one independent box."""
         return ChunkGrid(domain, self.passes[pass_index].tile)
 
+    def redone_share(self, changed: Region) -> float:
+        """Return which part of the array is done again when a box of it has changed.
+
+        Those are whole blocks of a single pass, and of several passes the whole independent boxes.
+        """
+        whole = Region.whole(self.source.shape)
+        grid = self.domains() if len(self.passes) > 1 else self.block_grid(0, whole)
+        box = grid.box(changed)
+        if not whole.size or not box.size:
+            return 0.0
+        last = tuple(n - 1 for n in box.stop)
+        return Region(grid.region(box.start).start, grid.region(last).stop).size / whole.size
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
         return asdict(self)

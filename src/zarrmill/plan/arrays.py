@@ -57,6 +57,8 @@ class Job:
     """Whether what was written is read back and decoded."""
     remote: Remote = field(default_factory=Remote)
     """Which ends are reached by requests to a store."""
+    changed: Region | None = None
+    """For an update, the box of what is new or changed: plans are preferred that redo little else. None for all."""
 
     @property
     def unit(self) -> Shape:
@@ -85,18 +87,27 @@ def plan_array(job: Job, limits: Limits) -> ArrayPlan:
     if small is not None:
         return small
     best: tuple[float, int, ArrayPlan] | None = None
-    for seconds, plan in _plans(job, limits):
+    for seconds, plan in _plans(job, limits) if job.changed is None else _updating_plans(job, limits, job.changed):
         rank = (seconds, plan.projected_mem)
         if best is None or _better(rank, best[:2]):
             best = (*rank, plan)
+    if best is None and job.changed is not None:
+        return plan_array(replace(job, changed=None), limits)
     if best is None:
         raise _limit_error(job, limits)
     return best[2]
 
 
+def _updating_plans(job: Job, limits: Limits, changed: Region) -> list[tuple[float, ArrayPlan]]:
+    """Return the plans that redo hardly more than any other has to: what is not done again is not written again."""
+    plans = [(seconds, plan, plan.redone_share(changed)) for seconds, plan in _plans(job, limits)]
+    least = min((share for _, _, share in plans), default=0.0)
+    return [(seconds, plan) for seconds, plan, share in plans if share <= least * CLOSE_ENOUGH]
+
+
 def _small_plan(job: Job, limits: Limits) -> ArrayPlan | None:
     """Return the plan of an array that one small tile holds, for which a search would take longer than the work."""
-    if job.read_route == "bytes":
+    if job.read_route == "bytes" or job.changed is not None:
         return None
     whole = tuple(round_up(max(1, n), u) for n, u in zip(job.source.shape, job.unit, strict=True))
     arena = _arena(whole, job)
@@ -214,7 +225,7 @@ def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domai
         reads: End = "scratch" if i else "stored"
         writes: End = "scratch" if i < last else "stored"
         write_chunk = job.target.write_chunk if i == last else None
-        aim = _block_aim(math.prod(domain) * job.source.itemsize, limits)
+        aim = _block_aim(math.prod(domain) * job.source.itemsize, job, limits)
         block = group_tiles(domain, tile, write_chunk, itemsize=job.source.itemsize, aim=aim)
         pieces = max(chain.segments[j] // max(1, _tiles(domain, tile)) + 1 for j in (i - 1, i) if 0 <= j < last)
         arena = math.prod(tile) * job.source.itemsize + 4 * pieces * PAGE
@@ -274,11 +285,13 @@ def _arena(tile: Shape, job: Job) -> int:
 
 def _block(tile: Shape, job: Job, limits: Limits) -> Shape:
     itemsize = job.source.itemsize
-    aim = _block_aim(job.source.nbytes, limits)
+    aim = _block_aim(job.source.nbytes, job, limits)
     return group_tiles(job.source.shape, tile, job.target.write_chunk, itemsize=itemsize, aim=aim)
 
 
-def _block_aim(nbytes: int, limits: Limits) -> int:
+def _block_aim(nbytes: int, job: Job, limits: Limits) -> int:
+    if job.changed is not None:
+        return 0
     return BLOCK_AIM if limits.workers == 1 else min(BLOCK_AIM, nbytes // (BLOCKS_PER_WORKER * limits.workers))
 
 
@@ -287,7 +300,8 @@ def _domain(job: Job, limits: Limits) -> Shape:
     shape, itemsize = job.source.shape, job.source.itemsize
     pairs = zip(job.source.write_chunk, job.target.write_chunk, strict=True)
     unit = tuple(math.lcm(s, w) for s, w in pairs)
-    return group_tiles(shape, unit, None, itemsize=itemsize, aim=8 * limits.max_mem * limits.workers)
+    aim = 0 if job.changed is not None else 8 * limits.max_mem * limits.workers
+    return group_tiles(shape, unit, None, itemsize=itemsize, aim=aim)
 
 
 def _tiles(shape: Shape, tile: Shape) -> int:

@@ -145,8 +145,10 @@ def _target_requests(plan: RechunkPlan) -> EndRequests:
     bundles = plan.n_blocks // BUNDLE_BLOCKS
     # Looked at, claimed, made empty and the journal read; at the end what belongs to the draft alone is removed. The
     # claim and all metadata are read back, because they have no checksum of their own, and the note of scratch is read.
+    # Each array has a record of what it was made from.
     small = len(plan.documents) + 1
-    found = EndRequests(gets=small + 1, puts=small + scratch + bundles, lists=5, deletes=1 + int(scratch + bundles > 0))
+    puts = small + scratch + bundles + len(plan.arrays)
+    found = EndRequests(gets=small + 1, puts=puts, lists=5, deletes=1 + int(scratch + bundles > 0))
     for array in plan.arrays:
         found += EndRequests(puts=array.target.n_write_chunks, bytes_written=array.target.nbytes)
         found += EndRequests(lists=_pages(array.target.n_write_chunks))
