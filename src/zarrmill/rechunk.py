@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from zarrmill.commit_target import CommitTarget, check_executor, for_commit
 from zarrmill.execute.executors import Placement, place
+from zarrmill.icechunk_repository import is_icechunk
 from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.metadata import CodecsRequest
 from zarrmill.plan.arrays import Limits
@@ -19,7 +22,7 @@ from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Request, make_plan, prepare
 from zarrmill.progress import Progress, silent
 from zarrmill.report import RechunkReport
-from zarrmill.store import asked_before, open_store, options_for
+from zarrmill.store import OpenedStore, asked_before, open_store, options_for
 from zarrmill.target import Target, open_target
 from zarrmill.units import parse_bytes
 from zarrmill.work import Work
@@ -51,8 +54,10 @@ def rechunk(
     """Write the source in another chunk and shard layout, within ``max_mem``, verified, and visible only when whole.
 
     Args:
-        source: path, URL or zarr Store of a Zarr array, group or hierarchy, of format v2 or v3.
-        target: path, URL or zarr Store of the Zarr v3 store that is made.
+        source: path, URL or zarr Store of a Zarr array, group or hierarchy, of format v2 or v3; of icechunk, a
+            Repository (its main branch), a Session, or text like ``icechunk:///data/survey?tag=v1``.
+        target: path, URL or zarr Store of the Zarr v3 store that is made; or of icechunk a Repository, a writable
+            Session, or text like ``icechunk:///data/survey?path=by_object``: one commit is the publishing.
         chunks: length of a chunk (the unit that is read) by dimension name, ``{"object": 1, "epoch": -1}``, by axis,
             ``(1, -1)``, or a mapping of array path to either; -1 is the whole axis, an axis not named keeps its length;
             None keeps all.
@@ -97,14 +102,17 @@ def rechunk(
     ((1, 30), 1)
     """
     begun, before = time.perf_counter(), (asked_before(source), asked_before(target))
+    if is_icechunk(target):
+        check_executor(executor)
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
     with closing(place(executor, workers=workers)) as placement:
-        place_to_write = open_target(target, opened, overwrite=overwrite, storage_options=options)
+        place_to_write = _open_target(target, opened, overwrite=overwrite, storage_options=options)
         intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
         remote = Remote(target=place_to_write.is_remote, scratch=intermediates.folder is None)
         prepared = prepare(opened, request, remote=remote)
+        prepared = for_commit(prepared) if is_icechunk(target) else prepared
         limits = _limits(max_mem, placement)
         if placement.changes and resume:
             limits = _limits_begun_with(place_to_write, limits)
@@ -113,7 +121,8 @@ def rechunk(
         with closing(Work(plan, prepared, place_to_write, placement, intermediates, sync)) as work:
             work.meter.leave_out("source", before[0])
             work.meter.leave_out("target", before[1])
-            return work.do(resume=resume, progress=progress or silent, begun=begun)
+            do = partial(work.do, resume=resume, progress=progress or silent, begun=begun)
+            return place_to_write.told(do) if isinstance(place_to_write, CommitTarget) else do()
 
 
 def plan_rechunk(
@@ -135,16 +144,27 @@ def plan_rechunk(
 
     Raises the errors of ``rechunk`` that can be told before anything is read.
     """
+    if is_icechunk(target):
+        check_executor(executor)
     with closing(place(executor, workers=workers)) as placement:
         limits = _limits(max_mem, placement)
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
-    place_to_write = None if target is None else open_target(target, opened, overwrite=True, storage_options=options)
+    place_to_write = None if target is None else _open_target(target, opened, overwrite=True, storage_options=options)
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
     remote = Remote(target=place_to_write is not None and place_to_write.is_remote)
     prepared = prepare(opened, request, remote=remote)
+    prepared = for_commit(prepared) if is_icechunk(target) else prepared
     location = "" if place_to_write is None else place_to_write.location
     return make_plan(prepared, target=location, limits=limits, verify=verify)
+
+
+def _open_target(
+    target: Any, source: OpenedStore, *, overwrite: bool, storage_options: Mapping[str, Any] | None
+) -> Target:
+    if is_icechunk(target):
+        return CommitTarget(target, overwrite=overwrite, storage_options=storage_options)
+    return open_target(target, source, overwrite=overwrite, storage_options=storage_options)
 
 
 def _request(

@@ -11,7 +11,7 @@ from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteReque
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
-from zarrmill.errors import InvalidInputError, NotFoundError
+from zarrmill.errors import InvalidInputError, NotFoundError, ZarrmillError
 from zarrmill.keyspace.model import Buffer, KeyInfo, Names, RequestCounts, join
 
 PAGE_KEYS = 1000
@@ -24,11 +24,13 @@ T = TypeVar("T")
 class ZarrKeys:
     """Keys of a zarr store, below a folder of it."""
 
-    def __init__(self, store: Store, *, prefix: str = "", counts: RequestCounts | None = None) -> None:
+    def __init__(
+        self, store: Store, *, prefix: str = "", counts: RequestCounts | None = None, location: str = ""
+    ) -> None:
         self._store = store
         self._prefix = prefix
         self.counts = counts or RequestCounts()
-        self.location = join(str(store), prefix)
+        self.location = location or join(str(store), prefix)
         self.read_only = store.read_only or not store.supports_writes
         self.can_list = store.supports_listing
 
@@ -42,7 +44,7 @@ class ZarrKeys:
         return f"ZarrKeys({self.location!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._store, self._prefix)
+        return _reopen, (self._store, self._prefix, self.location)
 
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
@@ -82,7 +84,7 @@ class ZarrKeys:
         """Write a value; whether it is whole at every moment is the store's affair."""
         self._check_writable()
         self.counts.add("puts", written=memoryview(data).nbytes)
-        sync(self._store.set(join(self._prefix, key), _buffer(data)))
+        _ask(self._store.set(join(self._prefix, key), _buffer(data)), join(self.location, key))
         return None
 
     def create(self, key: str, data: Buffer) -> bool:
@@ -132,7 +134,8 @@ class ZarrKeys:
 
     def below(self, prefix: str) -> ZarrKeys:
         """Return the same store with a deeper root."""
-        return ZarrKeys(self._store, prefix=join(self._prefix, prefix), counts=self.counts)
+        location = join(self.location, prefix)
+        return ZarrKeys(self._store, prefix=join(self._prefix, prefix), counts=self.counts, location=location)
 
     def unchecked(self) -> ZarrKeys:
         """Return this: zarr tells of no checksums."""
@@ -140,7 +143,8 @@ class ZarrKeys:
 
     def _get(self, key: str, part: ByteRequest | None) -> Buffer | None:
         self.counts.add("gets")
-        value = sync(self._store.get(join(self._prefix, key), default_buffer_prototype(), part))
+        request = self._store.get(join(self._prefix, key), default_buffer_prototype(), part)
+        value = _ask(request, join(self.location, key))
         if value is None:
             return None
         data = np.ascontiguousarray(value.as_numpy_array()).view(np.uint8).data
@@ -160,6 +164,17 @@ class ZarrKeys:
     def _check_writable(self) -> None:
         if self.read_only:
             raise InvalidInputError(f"{self.location} can only be read. Give another target.")
+
+
+def _ask(request: Coroutine[Any, Any, T], location: str) -> T:
+    """Return what a store answers; whatever it raises becomes an error that names the key, and may pass."""
+    try:
+        return sync(request)
+    except (OSError, MemoryError, ZarrmillError):
+        raise
+    except Exception as error:  # stores raise errors of every kind
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(f"{location}: {text}") from error
 
 
 def _buffer(data: Buffer) -> Any:
@@ -190,5 +205,5 @@ async def _together(requests: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return list(await asyncio.gather(*map(one, requests)))
 
 
-def _reopen(store: Store, prefix: str) -> ZarrKeys:
-    return ZarrKeys(store, prefix=prefix)
+def _reopen(store: Store, prefix: str, location: str) -> ZarrKeys:
+    return ZarrKeys(store, prefix=prefix, location=location)
