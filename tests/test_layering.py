@@ -71,7 +71,10 @@ PURE = ("errors", "units", "grid", "layout", "digest", "plan")
 IMPURE_LIBRARIES = {"zarr", "xarray", "dask", "distributed", "h5py", "obstore", "icechunk", "numcodecs"}
 CLI_MAY_IMPORT = {"errors", "progress", "units", "cli", "demo", "lightcurves", "recordings", "compat"}
 """What the command line sees beside the public names: ``from zarrmill import rechunk``."""
-HEAVY = {"xarray", "dask", "distributed", "matplotlib", "astropy", "h5py", "obstore", "icechunk"}
+HEAVY = {
+    "xarray", "dask", "distributed", "matplotlib", "astropy", "h5py", "obstore", "icechunk", "pandas", "pyarrow",
+    "lightkurve",
+}  # fmt: skip
 """Optional or slow libraries: imported inside functions, each in one file."""
 VAGUE_NAMES = {"utils", "util", "core", "base", "common", "helpers", "helper", "misc"}
 MODULE_LINES, BODY_LINES, CLASS_LINES = 400, 50, 150

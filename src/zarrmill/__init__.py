@@ -110,7 +110,7 @@ _HOMES = {
 }
 """The module that holds each public name that is imported on first use."""
 
-_MODULES = ("compat", "demo", "progress")
+_MODULES = ("compat", "demo", "lightcurves", "progress")
 """Public modules that are reached as attributes."""
 
 

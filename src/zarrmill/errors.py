@@ -54,6 +54,15 @@ class NotFoundError(ZarrmillError, FileNotFoundError):
         return str(self.args[0]) if self.args else ""
 
 
+class UnknownNameError(ZarrmillError, KeyError):
+    """Nothing goes by this name or key here; the message names the nearest that exist."""
+
+    kind = "unknown_name"
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class AlreadyExistsError(ZarrmillError, FileExistsError):
     """There is something at the target already, and nothing was said about overwriting it."""
 
@@ -85,6 +94,12 @@ class ResumeError(ZarrmillError):
     """A draft of another request, or of another source, lies where this run would write."""
 
     kind = "resume"
+
+
+class LockedError(ZarrmillError):
+    """Somebody else is changing the store at this moment; what was asked for was not begun."""
+
+    kind = "locked"
 
 
 class BlockFailedError(ZarrmillError):

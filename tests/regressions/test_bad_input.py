@@ -97,7 +97,6 @@ INVALID = {
     "unknown-codec": ({"codecs": "zst"}, ["'zst'", "zstd[:level]"]),
     "codec-level": ({"codecs": "zstd:99"}, ["'99'", "-131072 to 22"]),
     "no-arrays": ({"arrays": []}, ["no arrays are wanted"]),
-    "storage-options": ({"storage_options": {"anon": True}}, ["storage_options", "Leave them out"]),
 }
 
 

@@ -73,6 +73,11 @@ class LocalKeys:
         self.counts.add("gets", read=sum(map(len, parts or ())))
         return parts
 
+    def get_tagged(self, key: str, ranges: Sequence[tuple[int, int]]) -> tuple[list[Buffer], str | None] | None:
+        """Return parts of one version of a value, which has no tag here, None where the key is missing."""
+        parts = self._parts(key, ranges)
+        return None if parts is None else (parts, None)
+
     def head(self, key: str) -> KeyInfo | None:
         """Return length and time of a key, None where it is missing."""
         self.counts.add("heads")

@@ -164,6 +164,13 @@ class KeySpace(Protocol):
         Parts are shorter where the value ends. Raises NotFoundError where the key is missing.
         """
 
+    def get_tagged(self, key: str, ranges: Sequence[tuple[int, int]]) -> tuple[list[Buffer], str | None] | None:
+        """Return parts of one version of a value with the store's tag of that, None where the key is missing.
+
+        A negative start counts from the end, and is then the only one. Where there is no tag, parts of several requests
+        may be of different versions.
+        """
+
     def head(self, key: str) -> KeyInfo | None:
         """Return what the store tells of a key, None where it is missing."""
 

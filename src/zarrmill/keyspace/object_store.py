@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from zarrmill.errors import NotFoundError, ZarrmillError
+from zarrmill.keyspace.etags import Reading
 from zarrmill.keyspace.faults import is_unsure
 from zarrmill.keyspace.link import Link
 from zarrmill.keyspace.model import Buffer, KeyInfo, Names, RequestCounts, flat, join
@@ -34,8 +35,7 @@ class ObjectKeys:
         self._wire = Wire(link, self.counts)
         self._reader = Reader(self._wire)
         self.location = join(link.location, prefix)
-        self.read_only = link.writer is None
-        self.can_list = link.can_list
+        self.read_only, self.can_list = link.writer is None, link.can_list
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ObjectKeys) and (self.link, self.prefix) == (other.link, other.prefix)
@@ -89,6 +89,36 @@ class ObjectKeys:
             offset = start - spans[place][0]
             found[number] = memoryview(parts[place])[offset : offset + nbytes]
         return found
+
+    def get_tagged(self, key: str, ranges: Sequence[tuple[int, int]]) -> tuple[list[Buffer], str | None] | None:
+        """Return parts of one version of a value with its ETag, None where the key is missing."""
+        path = join(self.prefix, key)
+        if ranges and ranges[0][0] < 0:
+            return self._tagged_end(key, ranges[0][1])
+        spans, places = coalesce(ranges)
+        found: list[Reading] = []
+        for span in spans:
+            reading = self._reader.read(path, span=span, with_etag=True)
+            if reading is None:
+                return None
+            found.append(reading)
+        tags = {tag for _, tag in found}
+        parts: list[Buffer] = []
+        for (start, nbytes), place in zip(ranges, places, strict=True):
+            offset = start - spans[place][0]
+            parts.append(memoryview(found[place][0])[offset : offset + nbytes])
+        return parts, tags.pop() if len(tags) == 1 else ""
+
+    def _tagged_end(self, key: str, nbytes: int) -> tuple[list[Buffer], str | None] | None:
+        path = join(self.prefix, key)
+        if self.link.has_suffix_reads:
+            reading = self._reader.read(path, suffix=nbytes, with_etag=True)
+        else:
+            info = self.head(key)
+            length = 0 if info is None else info.nbytes or 0
+            span = (max(0, length - nbytes), length)
+            reading = self._reader.read(path, span=span, with_etag=True) if length else None
+        return None if reading is None else ([reading[0]], reading[1])
 
     def head(self, key: str) -> KeyInfo | None:
         """Return what the store tells of a key, None where it is missing."""

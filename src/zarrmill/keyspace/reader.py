@@ -19,9 +19,12 @@ class Reader:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def read(self, path: str, *, suffix: int | None = None, with_etag: bool = False) -> Reading | None:
-        """Return a value, or its last bytes, and its ETag where that is asked for, which takes time."""
-        options = {} if suffix is None else {"options": {"range": {"suffix": suffix}}}
+    def read(
+        self, path: str, *, suffix: int | None = None, span: Span | None = None, with_etag: bool = False
+    ) -> Reading | None:
+        """Return a value, its last bytes or a span, and its ETag where that is asked for, which takes time."""
+        part: Any = span if suffix is None else {"suffix": suffix}
+        options = {} if part is None else {"options": {"range": part}}
 
         def read() -> tuple[memoryview, str | None, int]:
             result = self._wire.client.get(path, **options)
@@ -35,7 +38,8 @@ class Reader:
             return memoryview(b""), None
         except WholeOnlyError:
             whole = self.read(path)
-            return None if whole is None else (whole[0][-(suffix or 0) :], None)
+            end = slice(*span) if span else slice(-(suffix or 0), None)
+            return None if whole is None else (whole[0][end], None)
         if found is None:
             return None
         data, etag, promised = found

@@ -69,6 +69,14 @@ class ZarrKeys:
             raise NotFoundError(f"{join(self.location, key)} is missing.")
         return [part for part in parts if part is not None]
 
+    def get_tagged(self, key: str, ranges: Sequence[tuple[int, int]]) -> tuple[list[Buffer], str | None] | None:
+        """Return parts of a value, which has no tag in a zarr store, None where the key is missing."""
+        if ranges and ranges[0][0] < 0:
+            data = self.get_suffix(key, ranges[0][1])
+            return None if data is None else ([data], None)
+        parts = [self.get_range(key, start, nbytes) for start, nbytes in ranges]
+        return None if None in parts else ([part for part in parts if part is not None], None)
+
     def head(self, key: str) -> KeyInfo | None:
         """Return the length of a value, None where the key is missing."""
         self.counts.add("heads")

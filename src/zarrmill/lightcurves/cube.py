@@ -1,0 +1,126 @@
+"""The object layout, array by array: keys of shards, chunks of objects, and whole shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zarrmill.errors import SourceFormatError
+from zarrmill.grid import ceil_div
+from zarrmill.keyspace import KeySpace
+from zarrmill.lightcurves.parallel import codec_pool, gather, request_pool
+from zarrmill.lightcurves.schema import Field, Schema
+from zarrmill.lightcurves.shard_reader import lost, open_shards
+from zarrmill.lightcurves.snapshot import BlockPart, Rows
+from zarrmill.lightcurves.stored_key import StoredKey
+
+GROUP = "by_object"
+GROUP_OBJECTS = 64
+"""Objects of one shard that are read by one call."""
+
+
+class CubeArray:
+    """One array of the object layout; any number of threads may use it at once."""
+
+    def __init__(self, keys: KeySpace, schema: Schema, field: Field) -> None:
+        self.field = field
+        self.stored = StoredKey(schema.cube_layout(field, n_objects=1, n_epochs=1), fill=field.fill_array)
+        self.shard_objects = schema.sizes.shard_objects
+        self._keys = keys
+        assert self.stored.index is not None
+        self._shards = open_shards(keys, self.stored.index)
+
+    def key(self, shard: int, block: int) -> str:
+        """Return the key of a shard of objects at a block of epochs."""
+        return shard_key(self.field, shard, block)
+
+    def read(self, part: BlockPart, position: int, out: NDArray[Any]) -> None:
+        """Set the rows of one object, an array (row, measurement) or (row,), that a block contributes."""
+        shard, number = divmod(position, self.shard_objects)
+        key, data = self.key(shard, part.number), None
+        if position < part.objects:
+            data = self._shards.read(key, number, generation=part.generation)
+        if data is None:
+            out[part.rows] = self.field.fill
+            return
+        try:
+            out[part.rows] = self.stored.chain.decode(data)[0][..., part.columns].T
+        except SourceFormatError as error:
+            raise _damaged(self._keys, key, position, error) from error
+
+    def read_some(self, part: BlockPart, positions: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Set the rows of many objects, an array (object, row, measurement) or (object, row)."""
+        pool = request_pool(self._keys) or codec_pool(len(positions) * self.stored.chain.nbytes)
+        for _ in gather(pool, self._group_calls(part, positions, out)):
+            pass
+
+    def _group_calls(
+        self, part: BlockPart, positions: NDArray[np.int64], out: NDArray[Any]
+    ) -> Iterator[Callable[[], None]]:
+        """Yield what reads a few objects of one shard each."""
+        shards, numbers = np.divmod(positions, self.shard_objects)
+        known = positions < part.objects
+        if not known.all():
+            out[np.ix_(~known, _as_indices(part.rows))] = self.field.fill
+        order = np.argsort(shards, kind="stable")
+        order = order[known[order]]
+        starts = np.flatnonzero(np.diff(shards[order], prepend=-1))
+        for members in np.split(order, starts[1:]) if len(order) else ():
+            for i in range(0, len(members), GROUP_OBJECTS):
+                some = members[i : i + GROUP_OBJECTS]
+                yield partial(self._read_group, part, int(shards[some[0]]), some.tolist(), numbers[some].tolist(), out)
+
+    def _read_group(
+        self, part: BlockPart, shard: int, members: list[int], numbers: list[int], out: NDArray[Any]
+    ) -> None:
+        """Set the rows of objects of one shard."""
+        key, decode, rows, columns = self.key(shard, part.number), self.stored.chain.decode, part.rows, part.columns
+        found = self._shards.read_some(key, numbers, generation=part.generation)
+        for member, number, data in zip(members, numbers, found, strict=True):
+            if data is None:
+                out[member, rows] = self.field.fill
+                continue
+            try:
+                out[member, rows] = decode(data)[0][..., columns].T
+            except SourceFormatError as error:
+                raise _damaged(self._keys, key, shard * self.shard_objects + number, error) from error
+
+    def read_shard(self, shard: int, block: int, *, rows: int) -> NDArray[Any]:
+        """Return the first rows of a whole shard: (object, measurement, epoch) or (object, epoch)."""
+        key = self.key(shard, block)
+        data = self._keys.get(key)
+        if data is None:
+            raise lost(self._keys, key)
+        try:
+            return self.stored.decode(data, rows, codec_pool(rows * self.stored.chain.nbytes))
+        except SourceFormatError as error:
+            raise SourceFormatError(f"{self._keys.location}/{key}: {error}. Restore it from a copy.") from error
+
+
+def shard_key(field: Field, shard: int, block: int) -> str:
+    """Return the key of a shard.
+
+    >>> shard_key(Field("flux", "float32", 0.0, "1", True, {}), 3, 0)
+    'by_object/flux/c.3.0.0'
+    """
+    middle = "0." if field.per_measurement else ""
+    return f"{GROUP}/{field.name}/c.{shard}.{middle}{block}"
+
+
+def _as_indices(rows: Rows) -> NDArray[np.int64]:
+    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+
+
+def count_shards(n_objects: int, shard_objects: int) -> int:
+    """Return the number of shards along the axis of objects."""
+    return ceil_div(n_objects, shard_objects)
+
+
+def _damaged(keys: KeySpace, key: str, position: int, error: SourceFormatError) -> SourceFormatError:
+    return SourceFormatError(
+        f"{keys.location}/{key}: object {position} cannot be decoded: {error}. Restore the shard from a copy."
+    )

