@@ -19,6 +19,7 @@ from zarr.storage import StorePath
 
 import zarrmill
 from zarrmill.cli import app
+from zarrmill.commit_target import READ_BYTES, WRITTEN_BYTES, CommitTarget
 from zarrmill.errors import (
     AlreadyExistsError,
     BlockFailedError,
@@ -31,6 +32,7 @@ from zarrmill.errors import (
 )
 from zarrmill.keyspace.zarr_keys import ZarrKeys
 from zarrmill.plan import arrays
+from zarrmill.plan.memory import SLACK
 from zarrmill.progress import BlockFinished, BlockRetried, RunFinished, StepStarted
 
 FLUX = np.random.default_rng(3).integers(0, 4096, size=(300, 80)).astype("f8") / 8
@@ -189,7 +191,7 @@ def test_intermediates_lie_beside_the_repository(tmp_path, folder, monkeypatch):
         f"icechunk://{folder}",
         chunks=(5, 500),
         shards=(60, 500),
-        max_mem="64MiB",
+        max_mem="80MiB",
         progress=lambda message: seen.update(os.listdir(tmp_path)),
     )
 
@@ -205,7 +207,7 @@ def test_intermediates_go_where_they_are_told_to(tmp_path, repository, monkeypat
     monkeypatch.setattr(arrays, "SMALL", 0)
     monkeypatch.setattr("zarrmill.commit_target.STORE_SCRATCH", tmp_path / "large")
     zarr.create_array(tmp_path / "s", data=np.random.default_rng(1).normal(size=(600, 500)), chunks=(600, 5))
-    options = {"chunks": (5, 500), "shards": (60, 500), "max_mem": "64MiB", "overwrite": True}
+    options = {"chunks": (5, 500), "shards": (60, 500), "max_mem": "80MiB", "overwrite": True}
     with pytest.raises(NotFoundError, match=r"scratch folder .* is not there"):
         zarrmill.rechunk(tmp_path / "s", repository, scratch=tmp_path / "no", **options)
     (tmp_path / "given").mkdir()
@@ -334,6 +336,7 @@ import json, os, signal, sys
 import zarrmill
 from zarrmill.keyspace.zarr_keys import ZarrKeys
 from zarrmill.plan import arrays
+from zarrmill.plan.memory import SLACK
 from zarrmill.progress import BlockFinished
 
 source, target, options, passes = json.loads(sys.argv[1])
@@ -354,14 +357,14 @@ zarrmill.rechunk(source, target, progress=strike, **options)
 def test_a_killed_run_starts_again(tmp_path, folder, passes):
     """Nothing of it is visible; the next run does everything, and removes what the first one left."""
     zarr.create_array(tmp_path / "s", data=np.random.default_rng(1).normal(size=(600, 500)), chunks=(600, 5))
-    target, options = f"icechunk://{folder}", {"chunks": [5, 500], "shards": [60, 500], "max_mem": "64MiB"}
+    target, options = f"icechunk://{folder}", {"chunks": [5, 500], "shards": [60, 500], "max_mem": "80MiB"}
     order = json.dumps([str(tmp_path / "s"), target, options, passes])
     done = subprocess.run([sys.executable, "-c", CHILD, order], check=False, env=os.environ | {"PYTHONPATH": str(SRC)})
     assert done.returncode == -signal.SIGKILL
     assert len(os.listdir(tmp_path)) == 3
     with pytest.raises(zarrmill.ZarrmillError):
         zarrmill.digest(target)
-    report = zarrmill.rechunk(tmp_path / "s", target, chunks=(5, 500), shards=(60, 500), max_mem="64MiB")
+    report = zarrmill.rechunk(tmp_path / "s", target, chunks=(5, 500), shards=(60, 500), max_mem="80MiB")
 
     assert report.resumed_blocks == 0
     assert report.digest == zarrmill.digest(tmp_path / "s")
@@ -427,6 +430,71 @@ def test_plan_makes_no_repository(source, folder):
     assert report.target == plan.target == f"icechunk://{folder}?branch=main"
     assert plan.remote.target
     assert not folder.exists()
+
+
+def test_array_jobs_are_refused(source, folder, tmp_path):
+    """Their processes could not share the session; the message says what to use, and nothing is written."""
+    plan = zarrmill.plan_rechunk(source, f"icechunk://{folder}", **LAYOUT)
+    calls = (
+        lambda: zarrmill.write_plan(plan, tmp_path / "plan.json"),
+        lambda: zarrmill.run_blocks(plan, stage=1),
+        lambda: zarrmill.check_draft(f"icechunk://{folder}"),
+        lambda: zarrmill.publish_draft(f"icechunk://{folder}"),
+    )
+    for call in calls:
+        with pytest.raises(InvalidInputError, match=r"array jobs cannot write to .* Use zarrmill rechunk\."):
+            call()
+
+    assert os.listdir(tmp_path) == ["source.zarr"]
+
+
+def test_discard_removes_what_a_killed_run_left(source, folder, tmp_path, monkeypatch):
+    """The draft of the intermediates, in the folder given too, where nobody wants to run again."""
+
+    def stop(message):
+        if isinstance(message, BlockFinished):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(arrays, "one_pass_candidates", lambda *args, **options: [])
+    monkeypatch.setattr(arrays, "SMALL", 0)
+    monkeypatch.setattr(CommitTarget, "close", lambda target: target._draft.release())
+    (tmp_path / "scratch").mkdir()
+    target = f"icechunk://{folder}?path=x"
+    with pytest.raises(KeyboardInterrupt):
+        zarrmill.rechunk(source, target, progress=stop, scratch=tmp_path / "scratch", arrays=["flux"], **LAYOUT)
+    assert list((tmp_path / "scratch").rglob("*.tile"))
+    report = zarrmill.discard(target)
+
+    assert len(report.removed) == 2
+    assert sorted(os.listdir(tmp_path)) == ["repo", "scratch", "source.zarr"]
+    assert os.listdir(tmp_path / "scratch") == []
+    with pytest.raises(NotFoundError, match="There is nothing to discard"):
+        zarrmill.discard(target)
+
+
+def test_a_plan_counts_what_is_held_until_the_commit(source, folder):
+    """icechunk remembers every key, so that many leave less room for tiles, and too many are refused."""
+    chunks = {"flux": (1, 1)}
+    here = zarrmill.plan_rechunk(source, "elsewhere.zarr", chunks=chunks, shards=None)
+    plan = zarrmill.plan_rechunk(source, f"icechunk://{folder}", chunks=chunks, shards=None)
+    keys_possible = sum(array.target.n_write_chunks for array in plan.arrays)
+
+    assert plan.remote.held == WRITTEN_BYTES[True] * keys_possible
+    assert plan.projected_mem >= here.projected_mem + plan.remote.held
+    with pytest.raises(MemoryLimitError):
+        zarrmill.plan_rechunk(source, plan.target, chunks=chunks, shards=None, max_mem=SLACK + plan.remote.held)
+
+
+def test_a_plan_counts_what_is_held_of_a_source(source, repository, tmp_path):
+    """icechunk remembers where every key is that may be read; of large values that is less."""
+    zarrmill.rechunk(source, repository, chunks={"flux": (300, 40)}, shards=None, arrays=["flux"])
+    large = zarrmill.plan_rechunk(repository, tmp_path / "t", chunks=None, shards=None)
+    zarrmill.rechunk(source, repository, chunks={"flux": (300, 8)}, shards=None, arrays=["flux"], overwrite=True)
+    small = zarrmill.plan_rechunk(repository, tmp_path / "t", chunks=None, shards=None)
+
+    assert large.remote.held == 2 * READ_BYTES[False]
+    assert small.remote.held == 10 * READ_BYTES[True]
+    assert zarrmill.plan_rechunk(source, tmp_path / "t", chunks=None).remote.held == 0
 
 
 def test_command_line(source, folder, tmp_path):

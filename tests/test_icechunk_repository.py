@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tomllib
+from pathlib import Path
 
 import icechunk
 import numpy as np
@@ -12,6 +14,8 @@ from zarr.storage import MemoryStore, StorePath
 
 from zarrmill.errors import InvalidInputError, NotFoundError, PublishError
 from zarrmill.icechunk_repository import (
+    OLDEST,
+    TOO_NEW,
     Place,
     _s3_settings,
     is_icechunk,
@@ -175,6 +179,45 @@ def test_without_icechunk_the_message_says_what_to_install(monkeypatch, folder):
     monkeypatch.setitem(sys.modules, "icechunk", None)
     with pytest.raises(InvalidInputError, match="pip install 'zarrmill\\[icechunk\\]'"):
         open_snapshot(f"icechunk://{folder}")
+
+
+@pytest.mark.parametrize("version", ["0.2.18", "3.0.0", "10.1"])
+def test_other_versions_are_refused(monkeypatch, folder, version):
+    """The message has the version that is there and those that work."""
+    monkeypatch.setattr(icechunk, "__version__", version)
+    for call in (open_snapshot, place_to_write):
+        with pytest.raises(InvalidInputError, match=f"icechunk {version} is not supported: versions from 1.0 up to"):
+            call(f"icechunk://{folder}")
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.21", "2.3.0", "2.4.0a1"])
+def test_supported_versions_are_taken(monkeypatch, folder, version):
+    """Those that the extra allows."""
+    monkeypatch.setattr(icechunk, "__version__", version)
+
+    assert place_to_write(f"icechunk://{folder}").folder == folder
+
+
+def test_the_extra_allows_the_same_versions():
+    """What pip installs is what the module takes."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+
+    assert project["project"]["optional-dependencies"]["icechunk"] == [f"icechunk>={OLDEST}.0,<{TOO_NEW}"]
+
+
+def test_a_place_has_a_draft_of_its_own(repository, folder, tmp_path, monkeypatch):
+    """It lies beside the repository, or in the folder given; objects do not tell their place, and never share one."""
+    monkeypatch.chdir(tmp_path)
+    paths = [
+        place_to_write(f"icechunk://{where}").draft_path(tmp_path / "other")
+        for where in (folder, "survey", f"{folder}?path=a", f"{folder}?branch=b", "s3://bucket/a")
+    ]
+    objects = {place_to_write(repository).draft_path(tmp_path / "other") for _ in range(2)}
+
+    assert paths[0] == paths[1]
+    assert len({*paths, *objects}) == 6
+    assert [path.parent for path in paths[:4]] == [tmp_path] * 4
+    assert {path.parent for path in (paths[4], *objects)} == {tmp_path / "other"}
 
 
 def test_transaction_is_unseen_until_its_commit(repository, folder):

@@ -21,6 +21,7 @@ ORDER = (
     ("plan",),
     ("codecs",),
     ("keyspace",),
+    ("repository_store",),
     ("icechunk_repository",),
     ("prefix_store",),
     ("key_store",),

@@ -6,9 +6,8 @@ intermediates, and what was done so far, lie in a draft on the local disk.
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -22,20 +21,29 @@ from zarrmill.draft import Claim, Draft
 from zarrmill.errors import AlreadyExistsError, BlockFailedError, InvalidInputError
 from zarrmill.execute.intermediates import DiskIntermediates, Intermediates
 from zarrmill.execute.run import KEPT
-from zarrmill.icechunk_repository import Transaction, open_transaction, place_to_write
+from zarrmill.icechunk_repository import Transaction, is_icechunk, open_transaction, place_to_write
 from zarrmill.journal import Journal
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.model import join
+from zarrmill.keyspace.zarr_keys import COPIES
+from zarrmill.layout import ArrayLayout
 from zarrmill.metadata import encode_document
 from zarrmill.prepare import Prepared
 from zarrmill.publish import METADATA
 from zarrmill.report import RechunkReport
 from zarrmill.store import OpenedStore, open_store
-from zarrmill.store_draft import document_of, listed_keys, listed_sizes
-from zarrmill.target import STORE_SCRATCH, existing
+from zarrmill.store_draft import STORE_SCRATCH, document_of, listed_keys, listed_sizes
+from zarrmill.target import existing
 
 EXECUTORS = (None, "serial", "threads")
 """What can run blocks: a session lives in one process."""
+READ_BYTES, WRITTEN_BYTES = (200, 1000), (700, 2100)
+"""Memory that icechunk keeps of each key that is read and, until the commit is made, of each that is written.
+
+Measured with 60,000 keys: of a reference to a value, and of a value that it keeps in the manifest itself.
+"""
+MAY_BE_INLINE = 2**16
+"""Decoded bytes of values that may be so few when they are encoded that they are kept there, which is up to 512."""
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 
 
@@ -48,10 +56,28 @@ def check_executor(executor: Any) -> None:
         )
 
 
-def for_commit(prepared: Prepared) -> Prepared:
-    """Return a request with metadata that icechunk takes: chunk keys like c/0/0, and nothing consolidated."""
-    documents = {path: _with_slashes(document) for path, document in prepared.documents.items()}
-    return replace(prepared, documents=documents, hierarchy=replace(prepared.hierarchy, consolidated=False))
+def fitted(prepared: Prepared, target: str) -> Prepared:
+    """Return a request with what icechunk needs where it is at one end: memory for every key, and metadata it takes.
+
+    Its chunk keys are like c/0/0, and nothing is consolidated.
+    """
+    held = 0
+    if is_icechunk(prepared.source.location):
+        held += sum(_held(job.source, READ_BYTES) for job in prepared.jobs.values())
+    if is_icechunk(target):
+        held += sum(_held(job.target, WRITTEN_BYTES) for job in prepared.jobs.values())
+        documents = {path: _with_slashes(document) for path, document in prepared.documents.items()}
+        hierarchy = replace(prepared.hierarchy, consolidated=False)
+        prepared = replace(prepared, documents=documents, hierarchy=hierarchy)
+    remote = replace(prepared.remote, held=held)
+    jobs = {path: replace(job, remote=remote) for path, job in prepared.jobs.items()}
+    return replace(prepared, jobs=jobs, remote=remote)
+
+
+def _held(layout: ArrayLayout, bytes_per_key: tuple[int, int]) -> int:
+    """Return what icechunk holds of all keys of an array."""
+    small = math.prod(layout.write_chunk) * layout.itemsize <= MAY_BE_INLINE
+    return layout.n_write_chunks * bytes_per_key[small]
 
 
 def _with_slashes(document: dict[str, Any]) -> dict[str, Any]:
@@ -68,13 +94,13 @@ class CommitTarget:
         self._options = storage_options
         self._overwrite = overwrite
         self._place = place_to_write(target)
-        self._draft: Draft | None = None
+        self._draft = Draft(self._place.draft_path(STORE_SCRATCH))
         self._claimed = False
         self._source = ""
         self._snapshot = ""
         self.location = self.place = self._place.shown()
         self.folder: Path | None = None
-        self.is_remote = True
+        self.copies = COPIES
 
     @cached_property
     def _transaction(self) -> Transaction:
@@ -101,8 +127,6 @@ class CommitTarget:
         icechunk takes no chunk of an array that it does not know. Raises AlreadyExistsError for a node that is there,
         ResumeError when another run of this host writes it.
         """
-        if shared or self._draft is None:
-            raise InvalidInputError(f"{self.location} is written by one process alone. Use zarrmill rechunk.")
         _, since = self._draft.claim(claim, resume=False)
         self._claimed = True
         self._source = claim.plan["source"]
@@ -138,20 +162,17 @@ class CommitTarget:
 
     def open_journal(self, *, sync: bool, part: bool = False) -> Journal:
         """Return an account of this run alone."""
-        assert self._draft is not None
         return Journal(self._draft.journal, sync=False)
 
     def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
-        """Return a folder in the draft of this node: beside a repository on the local disk, or in the folder given."""
-        where = self._place.folder
-        folder = (where.parent if where is not None else STORE_SCRATCH) if scratch is None else existing(scratch)
-        # A repository that came as an object does not tell its place, so that no two of them may share a name.
-        place = self.location if self._place.where else uuid.uuid4().hex
-        self._draft = Draft(folder / f"icechunk-{hashlib.blake2b(place.encode(), digest_size=6).hexdigest()}")
-        return DiskIntermediates(self._draft.default_scratch)
+        """Return a folder in the draft of this node, or one of the draft's name in another folder."""
+        folder = self._draft.default_scratch if scratch is None else self._draft.scratch_in(existing(scratch))
+        return DiskIntermediates(folder)
 
     def use_scratch(self, scratch: Intermediates) -> None:
-        """Do nothing: intermediates are in the draft."""
+        """Note the folder in the draft."""
+        if scratch.folder is not None:
+            self._draft.use_scratch(scratch.folder)
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return the sizes that a listing shows."""
@@ -177,6 +198,6 @@ class CommitTarget:
 
     def close(self) -> None:
         """Forget what was not committed, and remove the draft."""
-        if self._claimed and self._draft is not None:
+        if self._claimed:
             self._transaction.discard()
             self._draft.remove()

@@ -7,9 +7,10 @@ are ``branch`` (the default is main), ``tag`` or ``snapshot``, and ``path`` of a
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,21 +18,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from zarr.abc.store import ByteRequest, Store
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import StorePath, WrapperStore
+from zarr.abc.store import Store
+from zarr.storage import StorePath
 
 from zarrmill.errors import InvalidInputError, NotFoundError, PublishError
 from zarrmill.keyspace.credentials import complete_s3
 from zarrmill.keyspace.options import is_true, sort_options
+from zarrmill.repository_store import RepositoryStore
 
 SCHEME = "icechunk://"
+OLDEST, TOO_NEW = 1, 3
+"""Major versions of icechunk from which it works, and from which nobody has tried."""
 MAIN = "main"
 """Branch that every repository has."""
 MOST_CONFLICTS = 3
 """Nodes in conflict that a message lists."""
-_KEY = re.compile(r"(.*/)?(zarr\.json|c(/\d+)*)")
-"""Keys that icechunk knows."""
 _REFERENCES = ("branch", "tag", "snapshot")
 _KEYS = {
     "access_key_id": "access_key_id",
@@ -94,6 +95,16 @@ class Place:
         path = f"&path={self.path}" if self.path else ""
         return f"{SCHEME}{self.where}?{self.kind}={self.reference}{path}"
 
+    def draft_path(self, elsewhere: Path) -> Path:
+        """Return the path of which a run that writes here has a draft: beside the repository, or in another folder.
+
+        A repository that came as an object does not tell its place, so that no two of them may share a name.
+        """
+        folder = self.folder
+        place = replace(self, where=str(folder or self.where)).shown() if self.where else uuid.uuid4().hex
+        within = elsewhere if folder is None else folder.parent
+        return within / f"icechunk-{hashlib.blake2b(place.encode(), digest_size=6).hexdigest()}"
+
 
 def is_icechunk(location: Any) -> bool:
     """Tell whether a location is of icechunk: the text of one, a Repository, a Session, or (a path in) its store."""
@@ -104,44 +115,6 @@ def is_icechunk(location: Any) -> bool:
     if icechunk is None:
         return False
     return isinstance(location, icechunk.Repository | icechunk.Session | icechunk.IcechunkStore)
-
-
-class RepositoryStore(WrapperStore[Store]):
-    """The keys of a session as of any store: icechunk raises where others say that there is no such key."""
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        """Return a value, None where it is missing."""
-        with _missing():
-            return await super().get(key, prototype, byte_range) if _KEY.fullmatch(key) else None
-        return None
-
-    async def exists(self, key: str) -> bool:
-        """Tell whether a key is there."""
-        with _missing():
-            return await super().exists(key) if _KEY.fullmatch(key) else False
-        return False
-
-    async def getsize(self, key: str) -> int:
-        """Return the length of a value without reading it."""
-        with _missing():
-            return await self._store.getsize(key)
-        raise FileNotFoundError(key)
-
-    async def delete_dir(self, prefix: str) -> None:
-        """Remove a node and all that is in it."""
-        await self._store.delete_dir(prefix)
-
-
-@contextmanager
-def _missing() -> Iterator[None]:
-    """Pass over what icechunk raises about a key whose node is not there, or is none that has chunks."""
-    try:
-        yield
-    except KeyError:
-        pass
-    except Exception as error:
-        if "not found" not in str(error) and "there is not an array" not in str(error):
-            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +131,7 @@ class Snapshot:
 
 def open_snapshot(location: Any, options: Mapping[str, Any] | None = None) -> Snapshot:
     """Return what a location says is to be read. Raises InvalidInputError, NotFoundError."""
+    _load()
     location, path = _within(location)
     place = Place("", "branch", MAIN, path)
     if isinstance(location, str):
@@ -193,7 +167,7 @@ class Transaction:
 
         What others committed meanwhile stays, unless it is about the same nodes: then PublishError.
         """
-        import icechunk
+        icechunk = _load()
 
         try:
             snapshot: str = self._session.commit(message, rebase_with=icechunk.ConflictDetector())
@@ -220,6 +194,7 @@ def place_to_write(location: Any) -> Place:
 
     Raises InvalidInputError for tags, snapshots and sessions that cannot be written or have changes already.
     """
+    _load()
     if isinstance(location, str):
         place = Place.parse(location)
         if place.kind != "branch":
@@ -251,11 +226,23 @@ def open_transaction(location: Any, options: Mapping[str, Any] | None = None) ->
     return Transaction(getattr(location, "session", location), place)
 
 
-def _open_repository(place: Place, options: Mapping[str, Any], *, create: bool) -> Any:
+def _load() -> Any:
+    """Return the module ``icechunk``; raises InvalidInputError where it is not installed, or another version is."""
     try:
         import icechunk
     except ImportError as error:
-        raise InvalidInputError(f"{place.shown()} needs icechunk: pip install 'zarrmill[icechunk]'.") from error
+        raise InvalidInputError("icechunk is not installed. Install it: pip install 'zarrmill[icechunk]'.") from error
+    version = icechunk.__version__
+    if not OLDEST <= int(version.partition(".")[0]) < TOO_NEW:
+        raise InvalidInputError(
+            f"icechunk {version} is not supported: versions from {OLDEST}.0 up to, not including, {TOO_NEW}.0 are. "
+            f"Install one of those: pip install 'zarrmill[icechunk]'."
+        )
+    return icechunk
+
+
+def _open_repository(place: Place, options: Mapping[str, Any], *, create: bool) -> Any:
+    icechunk = _load()
     folder = _local_folder(place.where)
     # Looking for a repository makes its folder.
     if folder is not None and not create and not folder.is_dir():
@@ -332,7 +319,7 @@ def _writable_session(repository: Any, place: Place) -> Any:
 @contextmanager
 def _explained(place: Place) -> Iterator[None]:
     """Have what icechunk raises within told as one line."""
-    import icechunk
+    icechunk = _load()
 
     try:
         yield

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from zarrmill.commit_target import CommitTarget, check_executor, for_commit
+from zarrmill.commit_target import CommitTarget, check_executor, fitted
 from zarrmill.execute.executors import Placement, place
 from zarrmill.icechunk_repository import is_icechunk
 from zarrmill.layout import ShardsRequest, SizesRequest
@@ -110,9 +110,8 @@ def rechunk(
     with closing(place(executor, workers=workers)) as placement:
         place_to_write = _open_target(target, opened, overwrite=overwrite, storage_options=options)
         intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
-        remote = Remote(target=place_to_write.is_remote, scratch=intermediates.folder is None)
-        prepared = prepare(opened, request, remote=remote)
-        prepared = for_commit(prepared) if is_icechunk(target) else prepared
+        remote = Remote(target=place_to_write.copies, scratch=intermediates.folder is None)
+        prepared = fitted(prepare(opened, request, remote=remote), place_to_write.location)
         limits = _limits(max_mem, placement)
         if placement.changes and resume:
             limits = _limits_begun_with(place_to_write, limits)
@@ -152,10 +151,9 @@ def plan_rechunk(
     options = options_for("target", storage_options)
     place_to_write = None if target is None else _open_target(target, opened, overwrite=True, storage_options=options)
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    remote = Remote(target=place_to_write is not None and place_to_write.is_remote)
-    prepared = prepare(opened, request, remote=remote)
-    prepared = for_commit(prepared) if is_icechunk(target) else prepared
+    remote = Remote(target=0 if place_to_write is None else place_to_write.copies)
     location = "" if place_to_write is None else place_to_write.location
+    prepared = fitted(prepare(opened, request, remote=remote), location)
     return make_plan(prepared, target=location, limits=limits, verify=verify)
 
 

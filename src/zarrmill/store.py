@@ -45,6 +45,11 @@ class OpenedStore:
     """The same keys, for plain calls from any thread."""
 
     @property
+    def copies(self) -> int:
+        """Copies of a value on its way that are in memory at once; 0 where files are read and written in place."""
+        return self.keys.copies if self.local is None else 0
+
+    @property
     def for_arrays(self) -> Store:
         """The store through which zarr-python reads and writes chunks: where requests are made, by way of the keys."""
         if isinstance(self.keys, ObjectKeys):

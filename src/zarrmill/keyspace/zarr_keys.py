@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.buffer.cpu import Buffer as CpuBuffer
 from zarr.core.sync import sync
 
 from zarrmill.errors import InvalidInputError, NotFoundError, ZarrmillError
 from zarrmill.keyspace.model import Buffer, KeyInfo, Names, RequestCounts, join
 
+COPIES = 3
+"""Copies of a value on its way: the caller's, the one that zarr is given or gives, and the store's own."""
 PAGE_KEYS = 1000
 """Keys that are taken from a listing at a time."""
 _AT_ONCE = 64
@@ -32,7 +36,7 @@ class ZarrKeys:
         self.counts = counts or RequestCounts()
         self.location = location or join(str(store), prefix)
         self.read_only = store.read_only or not store.supports_writes
-        self.can_list = store.supports_listing
+        self.can_list, self.copies = store.supports_listing, COPIES
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ZarrKeys) and (self._store, self._prefix) == (other._store, other._prefix)
@@ -151,8 +155,9 @@ class ZarrKeys:
 
     def _get(self, key: str, part: ByteRequest | None) -> Buffer | None:
         self.counts.add("gets")
-        request = self._store.get(join(self._prefix, key), default_buffer_prototype(), part)
-        value = _ask(request, join(self.location, key))
+        value = _ask(
+            self._store.get(join(self._prefix, key), default_buffer_prototype(), part), f"{self.location}/{key}"
+        )
         if value is None:
             return None
         data = np.ascontiguousarray(value.as_numpy_array()).view(np.uint8).data
@@ -164,10 +169,8 @@ class ZarrKeys:
         return await self._store.get(path, default_buffer_prototype(), RangeByteRequest(0, 1)) is not None
 
     async def _delete(self, path: str) -> None:
-        try:
+        with suppress(FileNotFoundError, KeyError):
             await self._store.delete(path)
-        except (FileNotFoundError, KeyError):
-            return
 
     def _check_writable(self) -> None:
         if self.read_only:
@@ -185,9 +188,18 @@ def _ask(request: Coroutine[Any, Any, T], location: str) -> T:
         raise OSError(f"{location}: {text}") from error
 
 
-def _buffer(data: Buffer) -> Any:
+class _Value(CpuBuffer):
+    """A value that stores get as bytes without one more copy, which is what most of them ask for."""
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that it was made of, where it is all of them."""
+        whole = getattr(self._data, "base", None)
+        return whole if isinstance(whole, bytes) and len(whole) == len(self) else super().to_bytes()
+
+
+def _buffer(data: Buffer) -> CpuBuffer:
     # A store may keep what it is given, and the caller may use the memory again.
-    return default_buffer_prototype().buffer.from_bytes(bytes(data))
+    return _Value.from_bytes(bytes(data))
 
 
 async def _take(found: AsyncIterator[str]) -> list[str]:
