@@ -70,7 +70,7 @@ def share_memory(first: StoredArray, second: StoredArray, *, max_mem: int, threa
     array.
     """
     sides = [
-        read_side(array.layout, native=array.driver_lacks() is None, remote=array.root is None)
+        read_side(array.layout, native=array.driver_lacks() is None, remote=array.opened.copies)
         for array in (first, second)
     ]
     least = max(LEAST_BOX, round_up(first.layout.itemsize, PAGE))

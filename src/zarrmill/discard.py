@@ -9,11 +9,12 @@ from typing import Any
 
 from zarrmill.draft import Draft, find_drafts, remove_tree, tree_nbytes
 from zarrmill.errors import InvalidInputError, NotFoundError, ResumeError
+from zarrmill.icechunk_repository import is_icechunk, place_to_write
 from zarrmill.info import keys_of, local_folder
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.model import join
 from zarrmill.store import options_for
-from zarrmill.store_draft import FOLDER, MOVING, StoreDraft, scratch_name
+from zarrmill.store_draft import FOLDER, MOVING, STORE_SCRATCH, StoreDraft, scratch_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +39,30 @@ def discard(target: Any, *, storage_options: Mapping[str, Any] | None = None) ->
 
     In a store (``storage_options`` are those of ``open_store``) the chunks of a target that is not published belong to
     the draft; its intermediates go where this is the host that has them. A store cannot tell whether a run is at work:
-    see that none is.
+    see that none is. Of a run to an icechunk repository only intermediates can be left, on the local disk.
 
     >>> discard("/tmp/no-such.zarr")
     Traceback (most recent call last):
     zarrmill.errors.NotFoundError: there is no draft of /tmp/no-such.zarr. There is nothing to discard.
     """
-    path = local_folder(target)
-    if path is None:
+    draft = _local_draft(target)
+    if draft is None:
         return _discard_in_store(keys_of(target, options_for("target", storage_options), read_only=False))
-    draft = Draft(path)
     if not draft.exists():
-        others = [str(other.target) for other in find_drafts(path)]
+        others = [str(other.target) for other in find_drafts(draft.target)]
         hint = f"There are drafts of {', '.join(others)}." if others else "There is nothing to discard."
-        raise NotFoundError(f"there is no draft of {path}. {hint}")
+        raise NotFoundError(f"there is no draft of {draft.target}. {hint}")
     folders = [draft.folder, *(folder for folder in draft.scratch_folders() if folder.exists())]
     nbytes = draft.remove()
     return DiscardReport(tuple(map(str, folders)), nbytes)
+
+
+def _local_draft(target: Any) -> Draft | None:
+    """Return the draft on the local disk that a target has, there or not; None where it would be in a store."""
+    if is_icechunk(target):
+        return Draft(place_to_write(target).draft_path(STORE_SCRATCH))
+    path = local_folder(target)
+    return None if path is None else Draft(path)
 
 
 def _discard_in_store(keys: KeySpace) -> DiscardReport:

@@ -19,6 +19,7 @@ from zarrmill.errors import NotFoundError, PlanError, SourceFormatError
 from zarrmill.execute.opening import StoredArray
 from zarrmill.grid import Shape
 from zarrmill.hierarchy import Hierarchy, read_hierarchy
+from zarrmill.icechunk_repository import is_icechunk
 from zarrmill.inventory import CHUNK_KEY, Inventory, take_inventory
 from zarrmill.journal import read_results as read_journal
 from zarrmill.key_journal import read_results as read_bundles
@@ -180,9 +181,9 @@ def local_folder(location: Any) -> Path | None:
 
 def keys_of(location: Any, storage_options: Mapping[str, Any] | None, *, read_only: bool = True) -> KeySpace:
     """Return the keys at a location that is not on the local disk, where there may be nothing yet."""
-    if isinstance(location, str | os.PathLike):
+    if isinstance(location, str | os.PathLike) and not is_icechunk(location):
         return open_keys(location, storage_options=storage_options)
-    return open_store(location, read_only=read_only).keys
+    return open_store(location, read_only=read_only, storage_options=storage_options).keys
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zarrmill.draft import Draft
 from zarrmill.errors import InvalidInputError, NotFoundError, PlanError
 from zarrmill.execute.executors import place
+from zarrmill.icechunk_repository import is_icechunk
 from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import prepare_planned
 from zarrmill.progress import Progress, silent
@@ -47,6 +48,7 @@ def write_plan(plan: RechunkPlan, path: str | os.PathLike[str]) -> None:
     """Write a plan to a file, whole or not at all."""
     if not plan.target:
         raise InvalidInputError("a plan without a target cannot be run. Name the target when it is made.")
+    _check_shared(plan.target)
     temporary = Path(f"{os.fspath(path)}.tmp")
     temporary.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
     os.replace(temporary, path)
@@ -74,6 +76,7 @@ def run_blocks(
     Raises InvalidInputError for stages and blocks that the plan has not, ResumeError for a stage before its turn, and
     what ``rechunk`` raises.
     """
+    _check_shared(plan.target)
     stages = plan.stages
     if not 1 <= stage <= len(stages):
         raise InvalidInputError(f"there is no stage {stage}: the plan has {len(stages)}, counted from 1.")
@@ -124,6 +127,7 @@ def _finish(
 
 def _claimed_plan(target: Any, storage_options: Mapping[str, Any] | None) -> RechunkPlan:
     """Return the plan that the draft of a target was claimed for."""
+    _check_shared(target)
     if isinstance(target, str | os.PathLike) and is_local(os.fspath(target)):
         draft: Draft | StoreDraft = Draft(local_path(os.fspath(target)))
     else:
@@ -151,3 +155,11 @@ def _work(
 
 def _say(blocks: slice) -> str:
     return f"{'' if blocks.start is None else blocks.start}:{'' if blocks.stop is None else blocks.stop}"
+
+
+def _check_shared(target: Any) -> None:
+    """Raise InvalidInputError for a target that one process alone can write."""
+    if is_icechunk(target):
+        raise InvalidInputError(
+            "array jobs cannot write to an icechunk repository: its session lives in one process. Use zarrmill rechunk."
+        )

@@ -94,7 +94,7 @@ def prepare(opened: OpenedStore, request: Request, *, remote: Remote | None = No
     """
     if request.verify not in VERIFY:
         raise InvalidInputError(f"verify {request.verify!r} is not known. Use one of {', '.join(VERIFY)}.")
-    remote = replace(remote or Remote(), source=opened.local is None)
+    remote = replace(remote or Remote(), source=opened.copies)
     whole = read_hierarchy(opened)
     hierarchy = _selected(whole, request.arrays)
     stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
@@ -119,7 +119,7 @@ def prepare_planned(opened: OpenedStore, plan: RechunkPlan) -> Prepared:
     hierarchy = _selected(read_hierarchy(opened), tuple(array.path for array in plan.arrays))
     stored = {path: _readable(opened, node) for path, node in hierarchy.arrays.items()}
     documents = {path: json.loads(text) for path, text in plan.documents}
-    return Prepared(opened, hierarchy, stored, documents, {}, plan.notes, Remote(source=opened.local is None))
+    return Prepared(opened, hierarchy, stored, documents, {}, plan.notes, Remote(source=opened.copies))
 
 
 def _readable(opened: OpenedStore, node: Node) -> StoredArray:

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from zarrmill.commit_target import CommitTarget, check_executor, fitted
 from zarrmill.errors import InvalidInputError
 from zarrmill.execute.executors import Placement, place
+from zarrmill.icechunk_repository import is_icechunk
 from zarrmill.layout import ShardsRequest, SizesRequest
 from zarrmill.metadata import CodecsRequest
 from zarrmill.plan.arrays import Limits
@@ -20,7 +23,7 @@ from zarrmill.plan.rechunk import RechunkPlan
 from zarrmill.prepare import Prepared, Request, make_plan, prepare
 from zarrmill.progress import Progress, silent
 from zarrmill.report import RechunkReport
-from zarrmill.store import asked_before, open_store, options_for
+from zarrmill.store import OpenedStore, asked_before, open_store, options_for
 from zarrmill.target import Target, open_target
 from zarrmill.units import parse_bytes
 from zarrmill.update import Published, Update
@@ -56,8 +59,10 @@ def rechunk(
     """Write the source in another chunk and shard layout, within ``max_mem``, verified, and visible only when whole.
 
     Args:
-        source: path, URL or zarr Store of a Zarr array, group or hierarchy, of format v2 or v3.
-        target: path, URL or zarr Store of the Zarr v3 store that is made.
+        source: path, URL or zarr Store of a Zarr array, group or hierarchy, of format v2 or v3; of icechunk, a
+            Repository (its main branch), a Session, or text like ``icechunk:///data/survey?tag=v1``.
+        target: path, URL or zarr Store of the Zarr v3 store that is made; or of icechunk a Repository, a writable
+            Session, or text like ``icechunk:///data/survey?path=by_object``: one commit is the publishing.
         chunks: length of a chunk (the unit that is read) by dimension name, ``{"object": 1, "epoch": -1}``, by axis,
             ``(1, -1)``, or a mapping of array path to either; -1 is the whole axis, an axis not named keeps its length;
             None keeps all.
@@ -106,21 +111,17 @@ def rechunk(
     ((1, 30), 1)
     """
     begun, before = time.perf_counter(), (asked_before(source), asked_before(target))
+    _check_target(target, executor, update=update, overwrite=overwrite)
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    if update and overwrite:
-        raise InvalidInputError("update and overwrite exclude each other: one keeps what the other replaces.")
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
     with closing(place(executor, workers=workers)) as placement:
         published = open_published(target, storage_options=options) if update else None
-        place_to_write = (
-            open_target(target, opened, overwrite=overwrite, storage_options=options)
-            if published is None
-            else open_update(target, published.opened, opened, storage_options=options)
-        )
+        place_to_write = _open_target(target, opened, published, overwrite=overwrite, storage_options=options)
         intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
-        remote = Remote(target=place_to_write.is_remote, scratch=intermediates.folder is None)
+        remote = Remote(target=place_to_write.copies, scratch=intermediates.folder is None)
         prepared, change = _compare(prepare(opened, _beside(request, published), remote=remote), published)
+        prepared = fitted(prepared, place_to_write.location)
         limits = _limits(max_mem, placement)
         if placement.changes and resume:
             limits = _limits_begun_with(place_to_write, limits)
@@ -132,7 +133,8 @@ def rechunk(
             work.meter.leave_out("target", before[1])
             if isinstance(work, UpdateWork) and work.is_current():
                 return work.report(begun)
-            return work.do(resume=resume, progress=progress or silent, begun=begun)
+            do = partial(work.do, resume=resume, progress=progress or silent, begun=begun)
+            return place_to_write.told(do) if isinstance(place_to_write, CommitTarget) else do()
 
 
 def plan_rechunk(
@@ -154,15 +156,19 @@ def plan_rechunk(
 
     Raises the errors of ``rechunk`` that can be told before anything is read.
     """
+    if is_icechunk(target):
+        check_executor(executor)
     with closing(place(executor, workers=workers)) as placement:
         limits = _limits(max_mem, placement)
     opened = open_store(source, storage_options=options_for("source", storage_options))
     options = options_for("target", storage_options)
-    place_to_write = None if target is None else open_target(target, opened, overwrite=True, storage_options=options)
+    place_to_write = (
+        None if target is None else _open_target(target, opened, None, overwrite=True, storage_options=options)
+    )
     request = _request(chunks, shards, codecs, checksum, verify, arrays)
-    remote = Remote(target=place_to_write is not None and place_to_write.is_remote)
-    prepared = prepare(opened, request, remote=remote)
+    remote = Remote(target=0 if place_to_write is None else place_to_write.copies)
     location = "" if place_to_write is None else place_to_write.location
+    prepared = fitted(prepare(opened, request, remote=remote), location)
     return make_plan(prepared, target=location, limits=limits, verify=verify)
 
 
@@ -177,6 +183,33 @@ def _compare(prepared: Prepared, published: Published | None) -> tuple[Prepared,
         return prepared, None
     change = Update.find(published, prepared)
     return change.hint(), change
+
+
+def _check_target(target: Any, executor: Any, *, update: bool, overwrite: bool) -> None:
+    if update and overwrite:
+        raise InvalidInputError("update and overwrite exclude each other: one keeps what the other replaces.")
+    if is_icechunk(target):
+        check_executor(executor)
+        if update:
+            raise InvalidInputError(
+                f"update cannot be used with the icechunk repository {target}, which has no record of what its arrays "
+                f"were made from. Use overwrite: the history of the repository keeps what was there."
+            )
+
+
+def _open_target(
+    target: Any,
+    source: OpenedStore,
+    published: Published | None,
+    *,
+    overwrite: bool,
+    storage_options: Mapping[str, Any] | None,
+) -> Target:
+    if is_icechunk(target):
+        return CommitTarget(target, overwrite=overwrite, storage_options=storage_options)
+    if published is not None:
+        return open_update(target, published.opened, source, storage_options=storage_options)
+    return open_target(target, source, overwrite=overwrite, storage_options=storage_options)
 
 
 def _request(

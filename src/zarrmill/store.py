@@ -15,6 +15,7 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore, ObjectStore, StorePath
 
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
+from zarrmill.icechunk_repository import is_icechunk, open_snapshot
 from zarrmill.key_store import KeyStore
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.clients import open_link, wrap_client
@@ -44,6 +45,11 @@ class OpenedStore:
     """The same keys, for plain calls from any thread."""
 
     @property
+    def copies(self) -> int:
+        """Copies of a value on its way that are in memory at once; 0 where files are read and written in place."""
+        return self.keys.copies if self.local is None else 0
+
+    @property
     def for_arrays(self) -> Store:
         """The store through which zarr-python reads and writes chunks: where requests are made, by way of the keys."""
         if isinstance(self.keys, ObjectKeys):
@@ -57,7 +63,7 @@ class OpenedStore:
 
 
 Location = str | os.PathLike[str] | Store | StorePath | zarr.Array[Any] | zarr.Group | OpenedStore
-"""Whatever says where a node is."""
+"""Whatever says where a node is; a Repository and a Session of icechunk do so too."""
 
 
 def open_store(
@@ -68,7 +74,8 @@ def open_store(
     URLs are ``s3://bucket/path``, ``gs://``, ``az://`` (``abfs://``), ``https://`` and ``http://`` (for reading only),
     ``file://`` and ``memory://name``, which is the same store wherever this process opens it. ``storage_options`` are
     those of obstore (endpoint, region, access_key_id, timeout, …), of which none is needed where the environment or the
-    AWS profile says it; paths and zarr's objects take no notice of them.
+    AWS profile says it; paths and zarr's objects take no notice of them. Of icechunk a Repository (its main branch), a
+    Session and the text of a location are opened, ``icechunk://PATH?tag=v1`` (see ``zarrmill.icechunk_repository``).
 
     What is there need not be Zarr yet; ``read_hierarchy`` finds out. Raises NotFoundError where there is nothing,
     SourceFormatError for a file in place of a directory, InvalidInputError for unknown URLs and options and for writing
@@ -82,6 +89,9 @@ def open_store(
         return _open_again(location, read_only=read_only)
     if isinstance(location, zarr.Array | zarr.Group):
         location = location.store_path
+    if is_icechunk(location):
+        snapshot = open_snapshot(location, storage_options)
+        return _open_within(snapshot.store, snapshot.path, read_only=read_only, location=snapshot.location)
     if isinstance(location, StorePath):
         return _open_within(location.store, location.path, read_only=read_only)
     if isinstance(location, Store):
@@ -211,19 +221,21 @@ def new_directory(path: Path) -> OpenedStore:
     return OpenedStore(str(path), LocalStore(path), path, LocalKeys(path))
 
 
-def _open_within(store: Store, path: str, *, read_only: bool) -> OpenedStore:
-    """Return the node at a path of a zarr store."""
+def _open_within(store: Store, path: str, *, read_only: bool, location: str = "") -> OpenedStore:
+    """Return the node at a path of a zarr store, shown as ``location`` or as the store shows itself."""
     if store.read_only and not read_only:
-        raise InvalidInputError(f"{store} is open for reading only. Open it for writing, or give another target.")
+        raise InvalidInputError(
+            f"{location or store} is open for reading only. Open it for writing, or give another target."
+        )
     # A subclass may read otherwise than from the plain files, so only the class itself counts as a local directory.
     if type(store) is LocalStore:
         return _open_directory(Path(os.path.abspath(store.root / path)), read_only=read_only)
     if type(store) is ObjectStore:
         return _open_client(store, path, read_only=read_only)
-    location = f"{store}/{path}" if path else str(store)
+    location = location or (f"{store}/{path}" if path else str(store))
     # Archives cannot be read before they are opened, and every other store opens itself.
     opened = sync(StorePath.open(_with_mode(store, location, read_only=read_only), "")).store
-    return OpenedStore(location, _below(opened, path), None, ZarrKeys(opened, prefix=path))
+    return OpenedStore(location, _below(opened, path), None, ZarrKeys(opened, prefix=path, location=location))
 
 
 def _open_client(store: ObjectStore[Any], path: str, *, read_only: bool) -> OpenedStore:

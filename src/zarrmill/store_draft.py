@@ -16,10 +16,12 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from zarrmill.draft import FORMAT, Claim
 from zarrmill.errors import AlreadyExistsError, ResumeError, SourceFormatError
+from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
 
 FOLDER = ".zarrmill"
@@ -32,6 +34,10 @@ MOVING = f"{FOLDER}/moving"
 """An update is copying keys to their place, see ``update_target``."""
 ROOT_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zmetadata", ".zattrs")
 """Keys that make the root a node, or tell of it: the first to go when a store is replaced."""
+ASKED_AT_ONCE = 1000
+"""Keys whose sizes are asked for, by a few threads, before they are told."""
+STORE_SCRATCH = Path("/var/tmp")
+"""Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
 
 
 class StoreDraft:
@@ -201,13 +207,25 @@ def listed_sizes(keys: KeySpace, path: str) -> Callable[[str], int | None]:
 
 
 def listed_keys(keys: KeySpace, path: str) -> Iterator[tuple[str, int]]:
-    """Yield the keys of an array with their sizes; where listings have none, each is asked for."""
+    """Yield the keys of an array with their sizes; where listings have none, each is asked for, some at once."""
     array = keys.below(path) if path else keys
+    unsized: list[str] = []
     for info in array.list():
         if info.key.startswith(f"{FOLDER}/"):
             continue
-        found = info if info.nbytes is not None else array.head(info.key)
-        yield info.key, (found.nbytes or 0) if found is not None else 0
+        if info.nbytes is not None:
+            yield info.key, info.nbytes
+            continue
+        unsized.append(info.key)
+        if len(unsized) == ASKED_AT_ONCE:
+            yield from _measured(array, unsized)
+            unsized.clear()
+    yield from _measured(array, unsized)
+
+
+def _measured(keys: KeySpace, names: list[str]) -> Iterator[tuple[str, int]]:
+    for name, found in zip(names, WORKSHOP.requests().map(keys.head, names), strict=True):
+        yield name, (found.nbytes or 0) if found is not None else 0
 
 
 def document_of(data: Any) -> dict[str, Any] | None:

@@ -21,10 +21,17 @@ from zarrmill.keyspace.local import LocalKeys
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
 from zarrmill.store import OpenedStore, counted_with, is_local, local_path, open_keys, open_new, open_store
-from zarrmill.store_draft import JOURNAL, SCRATCH, StoreDraft, document_of, listed_keys, listed_sizes, scratch_name
+from zarrmill.store_draft import (
+    JOURNAL,
+    SCRATCH,
+    STORE_SCRATCH,
+    StoreDraft,
+    document_of,
+    listed_keys,
+    listed_sizes,
+    scratch_name,
+)
 
-STORE_SCRATCH = Path("/var/tmp")
-"""Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
 Records = Mapping[str, bytes]
 """Records of what arrays were made from, by key."""
 NO_RECORDS: Records = {}
@@ -70,8 +77,8 @@ class Target(Protocol):
         """Folder of the draft on the local disk."""
 
     @property
-    def is_remote(self) -> bool:
-        """Whether requests to a store write it."""
+    def copies(self) -> int:
+        """Copies of a value on its way that are in memory at once; 0 on the local disk, where no requests are made."""
 
     def read_claim(self) -> tuple[Claim, int] | None:
         """Return the claim of a draft that is there already, and when it was made."""
@@ -115,7 +122,7 @@ class DiskTarget:
         self.location = str(path)
         self.place = str(self._draft.folder)
         self.folder: Path | None = self._draft.folder
-        self.is_remote = False
+        self.copies = 0
         self.keys: KeySpace = LocalKeys(self._draft.data)
 
     def read_claim(self) -> tuple[Claim, int] | None:
@@ -186,7 +193,7 @@ class StoreTarget:
         self.location = keys.location
         self.place = keys.location
         self.folder: Path | None = None
-        self.is_remote = True
+        self.copies = opened.copies
 
     def read_claim(self) -> tuple[Claim, int] | None:
         """Return the claim below the target."""

@@ -47,7 +47,7 @@ class Work:
         self._scratch = scratch
         self._sync = sync
         source_keys = prepared.source.keys if prepared.source.local is None else None
-        self.meter = RunMeter(source_keys, target.keys if target.is_remote else None)
+        self.meter = RunMeter(source_keys, target.keys if target.copies else None)
         """The requests of the run."""
         self._prints: dict[str, Print] = {}
         self._todo: Plan = plan

@@ -49,3 +49,23 @@ def test_stores_tell_whether_they_list() -> None:
 
     assert ZarrKeys(MemoryStore()).can_list
     assert not ZarrKeys(Unlisted(MemoryStore())).can_list
+
+
+def test_values_are_not_copied_once_more() -> None:
+    """A store that asks for bytes gets those that were put, and of a part that part."""
+    store, data = MemoryStore(), b"0123456789"
+    ZarrKeys(store).put("a", data)
+    value = store._store_dict["a"]
+
+    assert value.to_bytes() is data
+    assert value[2:5].to_bytes() == b"234"
+    assert value[:].to_bytes() == data
+
+
+def test_memory_that_is_used_again_is_copied() -> None:
+    """A value that was put stays what it was."""
+    keys, data = ZarrKeys(MemoryStore()), bytearray(b"before")
+    keys.put("a", memoryview(data))
+    data[:] = b"after!"
+
+    assert keys.get("a") == b"before"

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from tests.properties.cases import CODECS_V3
 from zarrmill.codecs.chain import CodecChain
 from zarrmill.layout import ArrayLayout
-from zarrmill.plan.memory import SLACK, Side, encoded_bound, index_nbytes, pass_mem, read_side, write_side
+from zarrmill.plan.memory import (
+    SLACK,
+    Side,
+    encoded_bound,
+    index_nbytes,
+    pass_mem,
+    puts_at_once,
+    read_side,
+    write_side,
+)
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 
@@ -82,8 +91,24 @@ def test_memory_grows_with_threads_and_open_shards(chunk, per_shard, threads, sh
 
 
 def test_two_buffers_count_both_ends_and_one_the_larger():
-    """With two tiles reading and writing overlap; with one they take turns."""
+    """With two tiles reading and writing overlap; with one they take turns; what is held counts always."""
     read, write = Side(per_thread=10, shared=1), Side(per_thread=3, shared=100)
 
     assert pass_mem(1000, buffers=2, threads=4, read=read, write=write) == SLACK + 2000 + 41 + 112
     assert pass_mem(1000, buffers=1, threads=4, read=read, write=write) == SLACK + 1000 + 112
+    assert pass_mem(1000, buffers=1, threads=4, read=read, write=write, held=7) == SLACK + 7 + 1000 + 112
+
+
+@pytest.mark.parametrize("values", [125_000, 3_000_000], ids=["small", "large"])
+def test_every_copy_on_its_way_counts(values):
+    """Of small values fewer are on their way, in the same memory; of a large one all copies are there at once."""
+    stored = ArrayLayout((30_000_000,), "float64", 8, (values,))
+    bound = encoded_bound(stored.chunk_nbytes)
+    once, thrice = (
+        write_side(stored, native=True, verify=False, open_shards=1, remote=copies).shared for copies in (1, 3)
+    )
+
+    assert once >= puts_at_once(bound) * bound
+    assert thrice >= 3 * puts_at_once(3 * bound) * bound
+    assert thrice - once == 2 * bound if values == 3_000_000 else thrice <= once
+    assert read_side(stored, native=True, remote=3).shared >= 3 * bound

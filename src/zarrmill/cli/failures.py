@@ -79,11 +79,14 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 @contextmanager
-def resumable(*, resume: bool) -> Iterator[None]:
+def resumable(*, resume: bool, target: str = "") -> Iterator[None]:
     """Have an interruption within say that, and how, the work goes on later."""
     try:
         yield
     except KeyboardInterrupt as error:
+        if target.startswith("icechunk://"):
+            error.add_note("Nothing was committed; the same command starts again.")
+            raise
         how = "The same command" if resume else "The same command without --no-resume"
         error.add_note(f"{how} continues after the finished blocks; zarrmill discard removes them.")
         raise

@@ -94,7 +94,7 @@ def rechunk(
 
     Example: zarrmill rechunk survey.zarr by_object.zarr --chunks object=1,epoch=-1 --shards object=1000
     """
-    with resumable(resume=resume), open_progress(progress) as client:
+    with resumable(resume=resume, target=target), open_progress(progress) as client:
         report = zarrmill.rechunk(
             source,
             target,

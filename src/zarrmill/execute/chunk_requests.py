@@ -28,7 +28,7 @@ class ChunkRequests:
         self._encoding = encoding
         self._grid = grid
         self._chunk_nbytes = chunk_nbytes
-        self._depth = requests_at_once(encoded_bound(chunk_nbytes))
+        self._depth = requests_at_once(keys.copies * encoded_bound(chunk_nbytes))
 
     def key(self, coord: Coord) -> str:
         """Return the key of a chunk."""
@@ -117,7 +117,7 @@ class ShardRequests:
 
     def batches(self, region: Region, *, threads: int) -> Iterator[Batch]:
         """Yield the inner chunks that touch a region, shard by shard, requested already, in batches of one thread."""
-        depth = requests_at_once(max(self._bound, FETCH_BYTES))
+        depth = requests_at_once(self._keys.copies * max(self._bound, FETCH_BYTES))
         for coords, future in ahead(self._fetches(region), self.read, depth=depth):
             size = batch_size(len(coords), chunk_nbytes=self._chunk_nbytes, threads=threads)
             for first in range(0, len(coords), size):

@@ -20,6 +20,9 @@ ATTEMPTS = 3
 RETRY_SECONDS = 0.5
 """Pause before a second attempt; it doubles for the next."""
 
+KEPT = "What is done is kept: the same command continues."
+"""End of the message about a block that failed for good."""
+
 
 class FinishedBlocks(Protocol):
     """Where finished blocks are noted."""
@@ -164,7 +167,7 @@ class _StageRun:
         return BlockFailedError(
             f"{self._stage.name}: block {attempt.block.id} failed after {attempt.attempt} "
             f"attempt{'s' if attempt.attempt > 1 else ''}: {one_line(error)} "
-            f"What is done is kept: the same command continues.",
+            f"{KEPT}",
             block=attempt.block.id,
             stage=self._stage.name,
             attempts=attempt.attempt,

@@ -131,7 +131,8 @@ class StoreSinks:
     def __init__(self, keys: KeySpace, *, bound: int) -> None:
         self._keys = keys
         self._bound = bound
-        self._slots = threading.BoundedSemaphore(puts_at_once(bound))
+        self._at_once = puts_at_once(keys.copies * bound)
+        self._slots = threading.BoundedSemaphore(self._at_once)
         self._lock = threading.Lock()
         self._waiting: set[Future[Any]] = set()
         self._error: BaseException | None = None
@@ -187,7 +188,7 @@ class StoreSinks:
 
     def _wait(self) -> None:
         """Wait until no request holds a slot: by then its memory is free as well."""
-        count = puts_at_once(self._bound)
+        count = self._at_once
         for _ in range(count):
             self._slots.acquire()
         for _ in range(count):

@@ -24,6 +24,7 @@ class LocalKeys:
 
     read_only = False
     can_list = True
+    copies = 1
 
     def __init__(self, path: str | os.PathLike[str], *, counts: RequestCounts | None = None) -> None:
         self.path = Path(os.path.abspath(path))

@@ -149,6 +149,10 @@ class KeySpace(Protocol):
     def can_list(self) -> bool:
         """Whether keys can be listed, which plain web servers cannot."""
 
+    @property
+    def copies(self) -> int:
+        """Copies of a value that are in memory at once while it is read or written."""
+
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
 

@@ -36,7 +36,7 @@ class ObjectKeys:
         self._wire = Wire(link, self.counts)
         self._reader = Reader(self._wire)
         self.location = join(link.location, prefix)
-        self.read_only, self.can_list = link.writer is None, link.can_list
+        self.read_only, self.can_list, self.copies = link.writer is None, link.can_list, 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ObjectKeys) and (self.link, self.prefix) == (other.link, other.prefix)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
 from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.buffer.cpu import Buffer as CpuBuffer
 from zarr.core.sync import sync
 
-from zarrmill.errors import InvalidInputError, NotFoundError
+from zarrmill.errors import InvalidInputError, NotFoundError, ZarrmillError
 from zarrmill.keyspace.model import Buffer, KeyInfo, Names, RequestCounts, join
 
+COPIES = 3
+"""Copies of a value on its way: the caller's, the one that zarr is given or gives, and the store's own."""
 PAGE_KEYS = 1000
 """Keys that are taken from a listing at a time."""
 _AT_ONCE = 64
@@ -24,13 +28,15 @@ T = TypeVar("T")
 class ZarrKeys:
     """Keys of a zarr store, below a folder of it."""
 
-    def __init__(self, store: Store, *, prefix: str = "", counts: RequestCounts | None = None) -> None:
+    def __init__(
+        self, store: Store, *, prefix: str = "", counts: RequestCounts | None = None, location: str = ""
+    ) -> None:
         self._store = store
         self._prefix = prefix
         self.counts = counts or RequestCounts()
-        self.location = join(str(store), prefix)
+        self.location = location or join(str(store), prefix)
         self.read_only = store.read_only or not store.supports_writes
-        self.can_list = store.supports_listing
+        self.can_list, self.copies = store.supports_listing, COPIES
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ZarrKeys) and (self._store, self._prefix) == (other._store, other._prefix)
@@ -42,7 +48,7 @@ class ZarrKeys:
         return f"ZarrKeys({self.location!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._store, self._prefix)
+        return _reopen, (self._store, self._prefix, self.location)
 
     def get(self, key: str) -> Buffer | None:
         """Return the value of a key, None where it is missing."""
@@ -90,7 +96,7 @@ class ZarrKeys:
         """Write a value; whether it is whole at every moment is the store's affair."""
         self._check_writable()
         self.counts.add("puts", written=memoryview(data).nbytes)
-        sync(self._store.set(join(self._prefix, key), _buffer(data)))
+        _ask(self._store.set(join(self._prefix, key), _buffer(data)), join(self.location, key))
         return None
 
     def create(self, key: str, data: Buffer) -> bool:
@@ -140,7 +146,8 @@ class ZarrKeys:
 
     def below(self, prefix: str) -> ZarrKeys:
         """Return the same store with a deeper root."""
-        return ZarrKeys(self._store, prefix=join(self._prefix, prefix), counts=self.counts)
+        location = join(self.location, prefix)
+        return ZarrKeys(self._store, prefix=join(self._prefix, prefix), counts=self.counts, location=location)
 
     def unchecked(self) -> ZarrKeys:
         """Return this: zarr tells of no checksums."""
@@ -148,7 +155,9 @@ class ZarrKeys:
 
     def _get(self, key: str, part: ByteRequest | None) -> Buffer | None:
         self.counts.add("gets")
-        value = sync(self._store.get(join(self._prefix, key), default_buffer_prototype(), part))
+        value = _ask(
+            self._store.get(join(self._prefix, key), default_buffer_prototype(), part), f"{self.location}/{key}"
+        )
         if value is None:
             return None
         data = np.ascontiguousarray(value.as_numpy_array()).view(np.uint8).data
@@ -160,19 +169,37 @@ class ZarrKeys:
         return await self._store.get(path, default_buffer_prototype(), RangeByteRequest(0, 1)) is not None
 
     async def _delete(self, path: str) -> None:
-        try:
+        with suppress(FileNotFoundError, KeyError):
             await self._store.delete(path)
-        except (FileNotFoundError, KeyError):
-            return
 
     def _check_writable(self) -> None:
         if self.read_only:
             raise InvalidInputError(f"{self.location} can only be read. Give another target.")
 
 
-def _buffer(data: Buffer) -> Any:
+def _ask(request: Coroutine[Any, Any, T], location: str) -> T:
+    """Return what a store answers; whatever it raises becomes an error that names the key, and may pass."""
+    try:
+        return sync(request)
+    except (OSError, MemoryError, ZarrmillError):
+        raise
+    except Exception as error:  # stores raise errors of every kind
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(f"{location}: {text}") from error
+
+
+class _Value(CpuBuffer):
+    """A value that stores get as bytes without one more copy, which is what most of them ask for."""
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that it was made of, where it is all of them."""
+        whole = getattr(self._data, "base", None)
+        return whole if isinstance(whole, bytes) and len(whole) == len(self) else super().to_bytes()
+
+
+def _buffer(data: Buffer) -> CpuBuffer:
     # A store may keep what it is given, and the caller may use the memory again.
-    return default_buffer_prototype().buffer.from_bytes(bytes(data))
+    return _Value.from_bytes(bytes(data))
 
 
 async def _take(found: AsyncIterator[str]) -> list[str]:
@@ -198,5 +225,5 @@ async def _together(requests: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return list(await asyncio.gather(*map(one, requests)))
 
 
-def _reopen(store: Store, prefix: str) -> ZarrKeys:
-    return ZarrKeys(store, prefix=prefix)
+def _reopen(store: Store, prefix: str, location: str) -> ZarrKeys:
+    return ZarrKeys(store, prefix=prefix, location=location)

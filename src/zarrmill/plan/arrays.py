@@ -112,7 +112,7 @@ def _small_plan(job: Job, limits: Limits) -> ArrayPlan | None:
     whole = tuple(round_up(max(1, n), u) for n, u in zip(job.source.shape, job.unit, strict=True))
     arena = _arena(whole, job)
     read, write = job.read_side(), job.write_side(open_shards=1)
-    mem = pass_mem(arena, buffers=1, threads=limits.threads, read=read, write=write)
+    mem = pass_mem(arena, buffers=1, threads=limits.threads, read=read, write=write, held=job.remote.held)
     if arena > SMALL or mem > limits.max_mem:
         return None
     one = Pass("stored", "stored", whole, _block(whole, job, limits), 1, limits.threads, mem)
@@ -143,7 +143,7 @@ def _plans(job: Job, limits: Limits) -> Iterator[tuple[float, ArrayPlan]]:
 
 def _room(job: Job, limits: Limits, *, threads: int, buffers: int, read: Side, write: Side) -> int:
     """Return the points that one tile may have."""
-    fixed = pass_mem(0, buffers=buffers, threads=threads, read=read, write=write)
+    fixed = pass_mem(0, buffers=buffers, threads=threads, read=read, write=write, held=job.remote.held)
     return max(0, limits.max_mem - fixed) // buffers // job.source.itemsize
 
 
@@ -156,7 +156,9 @@ def _one_pass_plans(job: Job, limits: Limits, *, threads: int, buffers: int) -> 
             block = _block(c.tile, job, limits)
             held = count_open(source.shape, c.tile, block, shards)
             write = job.write_side(open_shards=held)
-            mem = pass_mem(_arena(c.tile, job), buffers=buffers, threads=threads, read=read, write=write)
+            mem = pass_mem(
+                _arena(c.tile, job), buffers=buffers, threads=threads, read=read, write=write, held=job.remote.held
+            )
             if mem > limits.max_mem or held > MOST_OPEN:
                 continue
             one = Pass("stored", "stored", c.tile, block, buffers, threads, mem)
@@ -236,6 +238,7 @@ def _chain_passes(chain: Chain, job: Job, limits: Limits, *, threads: int, domai
             threads=threads,
             read=scratch_side(job.remote) if i else job.read_side(),
             write=scratch_side(job.remote) if i < last else job.write_side(open_shards=held),
+            held=job.remote.held,
         )
         yield Pass(reads, writes, tile, block, 2, threads, mem)
 
@@ -262,7 +265,7 @@ def _chain_seconds(chain: Chain, job: Job, *, threads: float, domains: int) -> f
 def _bytes_plans(job: Job, limits: Limits, *, threads: int) -> Iterator[tuple[float, ArrayPlan]]:
     """Yield the plan that moves encoded chunks: tiles are whole write chunks, and nothing is held but runs."""
     side = move_side(job.source, job.target, verify=job.verify, remote=job.remote)
-    mem = pass_mem(0, buffers=1, threads=threads, read=side, write=side)
+    mem = pass_mem(0, buffers=1, threads=threads, read=side, write=side, held=job.remote.held)
     if mem <= limits.max_mem:
         tile = job.target.write_chunk
         one = Pass("stored", "stored", tile, _block(tile, job, limits), 1, threads, mem)

@@ -46,14 +46,16 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Which ends are reached by requests to a store."""
+    """Which ends are reached by requests to a store, and the memory that those take."""
 
-    source: bool = False
-    """Whether the source is."""
-    target: bool = False
-    """Whether the target is."""
+    source: int = 0
+    """Copies in memory at once of a value on its way from the source; 0 where that is on the local disk."""
+    target: int = 0
+    """Copies in memory at once of a value on its way to the target, or back; 0 where that is on the local disk."""
     scratch: bool = False
-    """Whether intermediates are."""
+    """Whether intermediates are reached by requests."""
+    held: int = 0
+    """Bytes that the client of the target holds by the end of what it knows of every key."""
 
 
 TILE_REQUEST = 4 * 2**20
@@ -76,10 +78,11 @@ def encoded_bound(nbytes: int) -> int:
     return nbytes + nbytes // 128 + 512
 
 
-def read_side(layout: ArrayLayout, *, native: bool, remote: bool = False) -> Side:
+def read_side(layout: ArrayLayout, *, native: bool, remote: int = 0) -> Side:
     """Return what reading the chunks of a stored array takes.
 
-    From a store, chunks come ahead of the threads: those under way, and for each thread two pieces of work that wait.
+    From a store chunks come ahead of the threads: those under way, each in ``remote`` copies, and for each thread two
+    pieces of work that wait.
     """
     chunk = layout.chunk_nbytes
     if not native:
@@ -89,16 +92,18 @@ def read_side(layout: ArrayLayout, *, native: bool, remote: bool = False) -> Sid
         return Side(per_thread=_decoding(layout) + index_nbytes(layout), shared=0)
     bound = encoded_bound(max(chunk, FETCH_BYTES) if layout.shards else chunk)
     waiting = 2 * max(bound, encoded_bound(RUN_BYTES))
-    ahead = requests_at_once(bound) * bound + (INDEX_CACHE + 2 * index_nbytes(layout) if layout.shards else 0)
+    ahead = requests_at_once(remote * bound) * remote * bound
+    if layout.shards:
+        ahead += INDEX_CACHE + 2 * index_nbytes(layout)
     return Side(per_thread=_decoding(layout) + waiting, shared=ahead)
 
 
-def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: int, remote: bool = False) -> Side:
+def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: int, remote: int = 0) -> Side:
     """Return what writing (and reading back) the chunks of a stored array takes.
 
     A thread holds one decoded chunk, or a run of small ones, and one encoded run, twice while a checksum is added;
     twice as many runs wait for their turn in a shard. Reading back takes what reading takes. A store gets each key in
-    one piece, so that what is open or on its way to a store is in memory.
+    one piece, so that what is open or, in ``remote`` copies, on its way to a store is in memory.
     """
     chunk, write_chunk = layout.chunk_nbytes, math.prod(layout.write_chunk) * layout.itemsize
     if not native:
@@ -112,7 +117,7 @@ def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: 
     shared = (run if layout.shards else 0) + (open_shards + 2) * index
     if remote:
         bound = key_bound(layout)
-        shared += (puts_at_once(bound) + (open_shards if layout.shards else 0)) * bound
+        shared += (puts_at_once(remote * bound) * remote + (open_shards if layout.shards else 0)) * bound
     return Side(per_thread=max(writing, back.per_thread), shared=max(shared, back.shared))
 
 
@@ -170,9 +175,10 @@ def move_side(source: ArrayLayout, target: ArrayLayout, *, verify: bool, remote:
     per_thread = 2 * chunk + 2 * run + digesting + 4 * index_nbytes(source)
     shared = run + 2 * index_nbytes(target)
     if remote.source and verify:
-        shared += read_side(source, native=True, remote=True).shared
+        shared += read_side(source, native=True, remote=remote.source).shared
     if remote.target:
-        shared += (puts_at_once(key_bound(target)) + 1) * key_bound(target)
+        bound = key_bound(target)
+        shared += (puts_at_once(remote.target * bound) * remote.target + 1) * bound
     return Side(per_thread=per_thread, shared=shared)
 
 
@@ -199,11 +205,11 @@ def index_nbytes(layout: ArrayLayout) -> int:
     return 16 * math.prod(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
 
 
-def pass_mem(arena: int, *, buffers: int, threads: int, read: Side, write: Side) -> int:
+def pass_mem(arena: int, *, buffers: int, threads: int, read: Side, write: Side, held: int = 0) -> int:
     """Return the projected memory of a pass: ``buffers`` tiles of ``arena`` bytes and what the two ends hold.
 
     With two buffers one tile is read while another is written, so both ends count; with one they take turns.
     """
     both = read.mem(threads) + write.mem(threads)
     ends = both if buffers > 1 else max(read.mem(threads), write.mem(threads))
-    return SLACK + buffers * arena + ends
+    return SLACK + held + buffers * arena + ends

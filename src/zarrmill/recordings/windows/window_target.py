@@ -21,7 +21,7 @@ from zarrmill.publish import METADATA
 from zarrmill.recordings.windows.window_store import Scheme
 from zarrmill.store import OpenedStore
 from zarrmill.store_draft import CLAIM, FOLDER, StoreDraft, document_of
-from zarrmill.target import DiskTarget, StoreTarget, Target, put_checked
+from zarrmill.target import NO_RECORDS, DiskTarget, Records, StoreTarget, Target, put_checked
 
 
 def open_window_target(keys: KeySpace, source: Path, *, overwrite: bool) -> tuple[Target, Scheme]:
@@ -106,13 +106,16 @@ class ReplacingTarget(StoreTarget):
         """Create the claim below the target; the old one stays."""
         return self._draft.claim(claim, resume=resume, overwrite=False)
 
-    def publish(self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates) -> tuple[str, ...]:
+    def publish(
+        self, documents: Mapping[str, bytes], *, sync: bool, scratch: Intermediates, records: Records = NO_RECORDS
+    ) -> tuple[str, ...]:
         """Change over by the root's metadata, then write those of the members and remove the old chunks."""
         put_checked(self.keys, METADATA, documents[""])
         for path in documents:
             if path:
                 put_checked(self.keys, f"{path}/{METADATA}", documents[path])
-        kept = {f"{path}/{METADATA}" if path else METADATA for path in documents}
+        self._put_records(records)
+        kept = {f"{path}/{METADATA}" if path else METADATA for path in documents} | set(records)
         if self._journal is not None:
             self._journal.drop()
         doomed = [info.key for info in self.keys.list() if not self._stays(info.key, kept)]
