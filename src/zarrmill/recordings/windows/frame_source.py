@@ -31,6 +31,8 @@ DEFLATE, SHUFFLE = 1, 2
 """Numbers of HDF5's filters that are decoded here."""
 DIRECT_NBYTES = 256 * 1024
 """Decoded bytes of a chunk from which fetching it as it is stored costs less than HDF5's own way."""
+REPEATED_PART = 64
+"""How many times smaller than its values a stored chunk is that is remembered: most hold one value throughout."""
 PIECE_NBYTES = 8 * 2**20
 """Decoded bytes that one thread handles at once, unless a row of chunks has more."""
 
@@ -88,6 +90,8 @@ class FrameReader:
         known = set(self._filters) <= {DEFLATE, SHUFFLE}
         self._direct = known and dataset.chunks is not None and self._nbytes >= DIRECT_NBYTES
         frame_nbytes = max(1, int(np.prod(self._shape[1:])) * dataset.dtype.itemsize)
+        self._repeated: tuple[bytes, Values] | None = None
+        self._known_finite: tuple[Values, NDArray[np.bool_]] | None = None
         # Pieces of whole chunks, so that none is decoded twice.
         self._rows = self._chunk[0] * max(1, PIECE_NBYTES // (frame_nbytes * self._chunk[0]))
 
@@ -148,11 +152,23 @@ class FrameReader:
 
     def _finite_of(self, frames: Frames, columns: list[_Column]) -> NDArray[np.bool_]:
         found = np.zeros(self._shape[1], dtype=bool)
-        for start, rows, _ in self._chunk_rows(frames):
+        for start, rows, places in self._chunk_rows(frames):
+            whole = places.stop - places.start == self._chunk[0]
             for column in columns:
-                finite = np.isfinite(self._decode((start, column.channel, column.sample))[rows]).any(axis=(0, 2))
-                found[column.channel + column.local] |= np.asarray(finite)[: len(column.local)]
+                chunk = self._decode((start, column.channel, column.sample))
+                finite = self._finite_chunk(chunk) if whole else _finite(chunk[rows])
+                found[column.channel + column.local] |= finite[: len(column.local)]
         return found
+
+    def _finite_chunk(self, chunk: Values) -> NDArray[np.bool_]:
+        """Return which channels of a whole chunk hold a finite value; chunks that are the same are looked at once."""
+        known, repeated = self._known_finite, self._repeated
+        if known is not None and known[0] is chunk:
+            return known[1]
+        finite = _finite(chunk)
+        if repeated is not None and repeated[1] is chunk:
+            self._known_finite = chunk, finite
+        return finite
 
     def _chunk_rows(self, frames: Frames) -> Iterator[tuple[int, slice | Frames, slice]]:
         """Yield for each row of chunks its first frame, the wanted rows in it, and their places among the frames."""
@@ -170,6 +186,15 @@ class FrameReader:
         if found is None:
             return self._read_through(offset)
         skipped, data = found
+        repeated = self._repeated
+        if repeated is not None and not skipped and data == repeated[0]:
+            return repeated[1]
+        values = self._decoded(data, skipped, offset)
+        if not skipped and len(data) * REPEATED_PART <= self._nbytes:
+            self._repeated = data, values
+        return values
+
+    def _decoded(self, data: bytes, skipped: int, offset: tuple[int, int, int]) -> Values:
         try:
             for position, code in reversed(list(enumerate(self._filters))):
                 if not skipped >> position & 1:
@@ -202,7 +227,10 @@ def _use(use: Callable[[Values], T], read: Callable[[], Values]) -> T:
 
 
 def _finite(values: Values) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(values).any(axis=(0, 2)))
+    finite = np.isfinite(values).view(np.uint8)
+    # Frame by frame on bytes, which the processor does by many at once, unlike a reduction over two axes.
+    found = np.bitwise_or.reduce(finite, axis=0).view(bool)
+    return np.asarray(found[:, 0] if found.shape[1] == 1 else found.any(axis=1))
 
 
 def open_frames(file: Hdf5File, source: FrameSource, *, pool: ThreadPoolExecutor) -> FrameReader:
