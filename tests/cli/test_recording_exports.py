@@ -40,6 +40,21 @@ def test_export_writes_every_format_at_once(session, run):
     assert [made["format"] for made in report["exports"]] == ["bids", "mne", "nwb"]
 
 
+def test_ids_of_sessions_within_texts_are_replaced_when_asked(session, run):
+    """As a key may hold one."""
+    import h5py
+
+    with h5py.File(session, "r+") as file:
+        file["events/task_started/data"][0] = json.dumps({"task_id": "Ada L-1", "task_type": "rest"})
+    words = ["--bids", "study", "--subject", "01", "--overwrite"]
+    events = session.parent / "study" / "sub-01" / "beh" / "sub-01_task-recording_events.tsv"
+
+    assert run("recordings", "export", "Ada L.h5", *words).exit_code == 0
+    assert "Ada L-1" in events.read_text()
+    assert run("recordings", "export", "Ada L.h5", *words, "--hash-ids").exit_code == 0
+    assert "Ada L" not in events.read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

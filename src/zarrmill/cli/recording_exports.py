@@ -14,6 +14,7 @@ from zarrmill.cli.recordings import Shown
 from zarrmill.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from zarrmill.recordings import Identities
     from zarrmill.recordings.exports.bids import BidsName
 
 _BIDS = "BIDS"
@@ -93,6 +94,9 @@ def export(
     bids_task: BidsTask = "recording",
     datatype: Datatype = DatatypeChoice.beh,
     event_types: recording_options.EventTypes = None,
+    id_map: recording_options.IdMap = None,
+    hash_ids: recording_options.HashIds = False,
+    hash_key_file: recording_options.HashKey = None,
     overwrite: options.Overwrite = False,
     storage_option: options.StorageOptions = None,
     json: options.Json = False,
@@ -104,13 +108,14 @@ def export(
     """
     if bids is None and mne is None and nwb is None:
         raise InvalidInputError("nothing to export to. Give --bids, --mne, --nwb, or several of them.")
-    name = None if bids is None else _read_name(subject, bids_session, bids_task, datatype)
-    timeline = _open(location, event_types, storage_option)
+    identities = recording_options.read_identities(id_map, hash_ids, hash_key_file)
+    timeline = _open(location, event_types, storage_option, identities)
     how: dict[str, Any] = {"origin": origin.value, "overwrite": overwrite}
     made = []
     if bids is not None:
         from zarrmill.recordings.exports.bids import export_bids
 
+        name = _read_name(subject, bids_session, bids_task, datatype)
         made.append(export_bids(timeline, bids, name=name, titles=titles, **how))
     if mne is not None:
         from zarrmill.recordings.exports.mne import export_mne
@@ -123,11 +128,19 @@ def export(
     show(Shown({"exports": [report.to_json() for report in made]}), _export_tables, as_json=json)
 
 
-def _open(location: str, event_types: str | None, storage_option: list[str] | None) -> Any:
+def _open(
+    location: str, event_types: str | None, storage_option: list[str] | None, identities: Identities | None = None
+) -> Any:
+    from zarrmill.recordings.identities import cleaner_of
     from zarrmill.recordings.session_timeline import open_timeline
 
-    settings = recording_options.read_event_types(event_types)
-    return open_timeline(location, settings=settings, storage_options=options.read_storage_options(storage_option))
+    suffix = ".h5" if location.endswith(".h5") else "_events.zarr"
+    return open_timeline(
+        location,
+        settings=recording_options.read_event_types(event_types),
+        clean=None if identities is None else cleaner_of(location, identities, suffix=suffix),
+        storage_options=options.read_storage_options(storage_option),
+    )
 
 
 def _read_name(subject: str | None, session: str | None, task: str, datatype: DatatypeChoice) -> BidsName:

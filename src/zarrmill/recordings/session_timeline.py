@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError
 from zarrmill.recordings.coverage import Coverage, find_coverage
@@ -64,22 +65,24 @@ def open_timeline(
     location: str | os.PathLike[str] | SessionTimeline,
     *,
     settings: EventSettings = DEFAULT_SETTINGS,
+    clean: Callable[[str], str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> SessionTimeline:
     """Return a session in time from a curated file or an event store, at a path or URL.
 
     Whatever ends in ``.h5``, and every file of the local disk, is a curated file; its events are processed with
-    ``settings``. What is a timeline already is returned as it is. Raises as ``open_recording`` and ``open_events`` do.
+    ``settings``. ``clean`` is applied to every text, to replace the session's id: see ``cleaner_of``. What is a
+    timeline already is returned as it is. Raises as ``open_recording`` and ``open_events`` do.
     """
     if isinstance(location, SessionTimeline):
         return location
     text = os.fspath(location)
     if text.endswith(".h5") or (is_local(text) and local_path(text).is_file()):
         with open_recording(text, storage_options=storage_options) as recording:
-            return _of_recording(recording, settings)
+            return _cleaned(_of_recording(recording, settings), clean)
     events = open_events(text, times="milliseconds", storage_options=storage_options)
     start = float(events.attributes.get("session_start_time", "nan"))
-    return SessionTimeline(str(events.attributes.get("session_id", "")), start, events, {})
+    return _cleaned(SessionTimeline(str(events.attributes.get("session_id", "")), start, events, {}), clean)
 
 
 def _of_recording(recording: Recording, settings: EventSettings) -> SessionTimeline:
@@ -91,5 +94,26 @@ def _of_recording(recording: Recording, settings: EventSettings) -> SessionTimel
         settings=settings,
         problems=found.problems,
     )
-    coverage = {name: find_coverage(name, device.times) for name, device in recording.devices.items()}
+    coverage: dict[str, Coverage] = {
+        name: find_coverage(name, device.times) for name, device in recording.devices.items()
+    }
     return SessionTimeline(found.session_id, found.start_time, Events.of(processed, times="milliseconds"), coverage)
+
+
+def _cleaned(timeline: SessionTimeline, clean: Callable[[str], str] | None) -> SessionTimeline:
+    """Return a timeline of which every text has gone through ``clean``."""
+    if clean is None:
+        return timeline
+    events, replace = timeline.events, clean
+
+    def read(table: str) -> dict[str, NDArray[Any]]:
+        return {
+            name: np.array([replace(text) for text in values.tolist()], dtype=values.dtype)
+            if isinstance(values.dtype, np.dtypes.StringDType)
+            else values
+            for name, values in events.columns(table).items()
+        }
+
+    attributes = {**events.attributes, "session_id": replace(timeline.session_id)}
+    renamed = Events(read, attributes, times="milliseconds")
+    return SessionTimeline(replace(timeline.session_id), timeline.start_time, renamed, timeline.coverage)
