@@ -14,6 +14,7 @@ from zarrmill.cli.inspect import digest, info, verify
 from zarrmill.cli.jobs import publish, run
 from zarrmill.cli.lightcurves import app as lightcurves
 from zarrmill.cli.rechunk import plan, rechunk
+from zarrmill.cli.recording_exports import export, plot
 from zarrmill.cli.recordings import app as recordings
 from zarrmill.cli.windows import window_plan, windows
 
@@ -28,6 +29,8 @@ app = typer.Typer(
 )
 recordings.command()(windows)
 recordings.command("window-plan")(window_plan)
+recordings.command()(plot)
+recordings.command()(export)
 app.add_typer(recordings, name="recordings")
 app.add_typer(lightcurves, name="lightcurves")
 for command in (info, plan, rechunk, run, publish, verify, digest, discard, demo):

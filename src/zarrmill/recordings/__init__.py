@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from zarrmill.recordings.event_reader import Events, open_events
     from zarrmill.recordings.event_transform import EventTransform
     from zarrmill.recordings.event_verify import VerifyEventsReport, verify_events
+    from zarrmill.recordings.exports.bids import BidsName, export_bids
+    from zarrmill.recordings.exports.mne import export_mne
+    from zarrmill.recordings.exports.nwb import export_nwb
     from zarrmill.recordings.identities import Identities, read_id_map
     from zarrmill.recordings.import_hdf5 import import_event_file
     from zarrmill.recordings.inspection import RecordingInfo, inspect_recording
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from zarrmill.recordings.selection import Selection
     from zarrmill.recordings.session import Session
     from zarrmill.recordings.session_result import SessionFailedError, SessionResult
+    from zarrmill.recordings.session_timeline import SessionTimeline, open_timeline
     from zarrmill.recordings.settings import EventPair, EventSettings
+    from zarrmill.recordings.timeline import plot_timeline
     from zarrmill.recordings.transform import BaseTransform
     from zarrmill.recordings.transform_options import TransformOptions
     from zarrmill.recordings.transform_report import ResetReport, TransformPlan, TransformReport
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BaseTransform",
     "Batch",
+    "BidsName",
     "Device",
     "EventPair",
     "EventRow",
@@ -65,6 +71,7 @@ __all__ = [
     "SessionFailedError",
     "SessionRecord",
     "SessionResult",
+    "SessionTimeline",
     "SourceFacts",
     "TransformOptions",
     "TransformPlan",
@@ -78,14 +85,19 @@ __all__ = [
     "WindowTransform",
     "create_dataset",
     "create_tree",
+    "export_bids",
+    "export_mne",
+    "export_nwb",
     "extract",
     "import_event_file",
     "inspect_recording",
     "iter_batches",
     "open_events",
     "open_recording",
+    "open_timeline",
     "open_windows",
     "plan_windows",
+    "plot_timeline",
     "process",
     "read_id_map",
     "report_records",
@@ -99,6 +111,7 @@ __all__ = [
 _HOMES = {
     "BaseTransform": "transform",
     "Batch": "windows.batches",
+    "BidsName": "exports.bids",
     "Device": "device",
     "EventPair": "settings",
     "EventRow": "model",
@@ -120,6 +133,7 @@ _HOMES = {
     "SessionFailedError": "session_result",
     "SessionRecord": "records",
     "SessionResult": "session_result",
+    "SessionTimeline": "session_timeline",
     "SourceFacts": "model",
     "TransformOptions": "transform_options",
     "TransformPlan": "transform_report",
@@ -133,14 +147,19 @@ _HOMES = {
     "WindowTransform": "windows.window_transform",
     "create_dataset": "dataset",
     "create_tree": "dataset",
+    "export_bids": "exports.bids",
+    "export_mne": "exports.mne",
+    "export_nwb": "exports.nwb",
     "extract": "processing",
     "import_event_file": "import_hdf5",
     "inspect_recording": "inspection",
     "iter_batches": "windows.batches",
     "open_events": "event_reader",
     "open_recording": "recording",
+    "open_timeline": "session_timeline",
     "open_windows": "windows.window_reader",
     "plan_windows": "windows.window_plan",
+    "plot_timeline": "timeline",
     "process": "processing",
     "read_id_map": "identities",
     "report_records": "records_report",

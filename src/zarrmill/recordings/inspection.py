@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zarrmill.hierarchy import Node, read_hierarchy
+from zarrmill.recordings.coverage import GAP_PERIODS
 from zarrmill.recordings.device import Device
 from zarrmill.recordings.event_rows import EventGroup
 from zarrmill.recordings.recording import Recording, open_recording
@@ -18,8 +19,6 @@ from zarrmill.recordings.texts import escape
 from zarrmill.recordings.timestamps import Times
 from zarrmill.store import is_local, local_path, open_store
 
-GAP_PERIODS = 1.5
-"""Periods from one frame to the next from which on something is missing between them."""
 _FACTS = ("session_id", "transform", "layout", "storage_format", "version", "created_at")
 """Attributes of a store that are shown."""
 

@@ -6,10 +6,10 @@ import importlib
 from typing import Any
 
 EXTRA = "recordings"
-"""The extra of this package that installs them."""
+"""The extra of this package that installs most of them."""
 
 
-def load(name: str) -> Any:
+def load(name: str, *, extra: str = EXTRA) -> Any:
     """Return a module, imported now; raises ModuleNotFoundError, which names what to install.
 
     >>> load("json").dumps([1])
@@ -21,5 +21,5 @@ def load(name: str) -> Any:
         library = name.split(".")[0]
         if (error.name or "").split(".")[0] != library:
             raise
-        message = f"{library} is needed for this and is not installed. Run: pip install 'zarrmill[{EXTRA}]'"
+        message = f"{library} is needed for this and is not installed. Run: pip install 'zarrmill[{extra}]'"
         raise ModuleNotFoundError(message, name=error.name) from None

@@ -1,0 +1,1 @@
+"""Exports of sessions to what other programs read: BIDS events, MNE annotations, NWB intervals."""
