@@ -472,6 +472,20 @@ def test_discard_removes_what_a_killed_run_left(source, folder, tmp_path, monkey
         zarrmill.discard(target)
 
 
+def test_the_draft_goes_even_where_the_session_is_broken(source, folder, tmp_path, monkeypatch):
+    """What the store makes of the end of a transaction does not leave intermediates behind."""
+
+    def fail(session):
+        raise icechunk.IcechunkError("gone")
+
+    monkeypatch.setattr("zarrmill.work.run", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(icechunk.Session, "discard_changes", fail)
+    with pytest.raises(icechunk.IcechunkError, match="gone"):
+        zarrmill.rechunk(source, f"icechunk://{folder}", **LAYOUT)
+
+    assert sorted(os.listdir(tmp_path)) == ["repo", "source.zarr"]
+
+
 def test_a_plan_counts_what_is_held_until_the_commit(source, folder):
     """icechunk remembers every key, so that many leave less room for tiles, and too many are refused."""
     chunks = {"flux": (1, 1)}

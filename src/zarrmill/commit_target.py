@@ -202,7 +202,10 @@ class CommitTarget:
         return replace(report, notes=(*report.notes, f"committed as snapshot {self._snapshot}"))
 
     def close(self) -> None:
-        """Forget what was not committed, and remove the draft."""
-        if self._claimed:
+        """Forget what was not committed, and remove the draft, which nobody can use any more."""
+        if not self._claimed:
+            return
+        try:
             self._transaction.discard()
+        finally:
             self._draft.remove()

@@ -124,7 +124,7 @@ def write_side(layout: ArrayLayout, *, native: bool, verify: bool, open_shards: 
 def moved_in_runs(chunk_nbytes: int) -> bool:
     """Tell whether chunks are so small that a thread handles several as one.
 
-    >>> moved_in_runs(2**19), moved_in_runs(2**19 + 1)
+    >>> moved_in_runs(2**18), moved_in_runs(2**18 + 1)
     (True, False)
     """
     return 2 * chunk_nbytes <= RUN_BYTES
