@@ -17,6 +17,7 @@ ORDER = (
     ("units",),
     ("grid",),
     ("layout",),
+    ("digest_weights",),
     ("digest",),
     ("plan",),
     ("codecs",),
@@ -69,7 +70,7 @@ The empty name is the package itself, which holds the public names. Neighbours o
 """
 NEIGHBOURS = {frozenset({"", "demo"})}
 """The exception: the demo uses the public API like any other program."""
-PURE = ("errors", "units", "grid", "layout", "digest", "plan")
+PURE = ("errors", "units", "grid", "layout", "digest_weights", "digest", "plan")
 """Modules that know nothing of any format or library of storage."""
 IMPURE_LIBRARIES = {"zarr", "xarray", "dask", "distributed", "h5py", "obstore", "icechunk", "numcodecs"}
 CLI_MAY_IMPORT = {"errors", "progress", "units", "cli", "demo", "lightcurves", "recordings", "compat"}

@@ -9,14 +9,13 @@ It guards against faults (values lost, moved, swapped, stale or flipped), not ag
 with one digest can be made on purpose. Bits count: -0.0 differs from 0.0, and one NaN from another.
 
 Words. An 8-byte word is folded first, ``v ^= v >> 32``: odd weights leave the top bit of a word alone, so without the
-fold an even number of sign flips would pass unseen. Smaller words are zero-extended. A complex value is two words, a
-fixed-size record (``S``, ``U``, ``V``, structured without its padding) is words of 8, 4 or 1 bytes, the largest that
-divide it, little-endian; both on an extra last axis. A string of any length is one word, the 64-bit blake2b of its
-UTF-8 bytes. A 0-d array counts as one of length 1.
+fold an even number of sign flips would pass unseen. Two neighbours of 4 bytes on the last axis, an even and the next
+odd index, are one word, the even one low, each folded before by ``v ^= v >> 16``; its weight is that of half the index.
+Smaller words are zero-extended. A complex value is two words, a fixed-size record (``S``, ``U``, ``V``, structured
+without its padding) is words of 8, 4 or 1 bytes, the largest that divide it, little-endian; both on an extra last axis.
+A string of any length is one word, the 64-bit blake2b of its UTF-8 bytes. A 0-d array counts as one of length 1.
 
-Weights. That of an index is the product of one mixed number for each of its bit fields 0-3, 4-5, 6-9, 10-19, 20-29 and
-so on; a field that is 0 has 1. So the weights of a long axis repeat from block to block up to a factor,
-``weight(1024 * b + i) == weight(1024 * b) * weight(i)``: a few small vectors serve any array and stay in cache.
+The weights are those of `zarrmill.digest_weights`.
 """
 
 from __future__ import annotations
@@ -34,26 +33,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from zarrmill.digest_weights import MASK, RUNS, Lanes, Span, Weights, multiply_weights, sum_indices, sum_pairs, weigh
+
 Indices = tuple[int, ...]
 Slices = tuple[slice, ...]
-Lanes = tuple[int, int]
-Span = tuple[int, int, int, int]  # axis, step, start and stop: the indices step * start to step * stop
 Words = NDArray[Any]  # unsigned integers of 1, 2, 4 or 8 bytes, in either byte order
-Weights = NDArray[np.uint64]  # (2, n): one row per lane
 
-_MASK = 2**64 - 1
-_FOLD = np.uint64(32)
+_FOLD, _HALF_FOLD = np.uint64(32), np.uint32(16)
 _PIECE = 32_768  # words, 256 KiB: a piece stays in a second-level cache, and numpy's cost per call is spread
 _PIECES = 8  # as many share one look-up of weights
 _MIN_ROW = 64  # shorter ones cost einsum more for the row than for its words; all rows of a box have 96 KiB of weights
 _MAX_ROW = 4_096  # longer ones have more than 64 KiB of weights
 _CONVERTED = 65_536  # bytes converted at a time where values cannot be viewed as words
-_RADIX = 1024
-_RUNS = (1024, 64, 16)  # lengths n with weight(n * j + i) == weight(n * j) * weight(i) for i < n
-_FIELDS = ((16, 6), (4, 4), (16, 0))  # of an index below 1024: how many numbers, and from which bit on
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, which spreads neighbouring numbers
-# Shifts and factors of two bijections in which each bit acts on all: splitmix64 (Stafford's variant 13), MurmurHash3.
-_MIXERS = ((30, 0xBF58476D1CE4E5B9, 27, 0x94D049BB133111EB, 31), (33, 0xFF51AFD7ED558CCD, 33, 0xC4CEB9FE1A85EC53, 33))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ class Share:
         return cls(0, 0)
 
     def __add__(self, other: Share) -> Share:
-        return Share((self.first + other.first) & _MASK, (self.second + other.second) & _MASK)
+        return Share((self.first + other.first) & MASK, (self.second + other.second) & MASK)
 
     def to_json(self) -> str:
         """Return 32 hexadecimal digits, lane 0 first."""
@@ -137,8 +128,9 @@ class ArrayDigest:
         # At index 0 every weight is 1, so that the share of a lone value there is its bare bits.
         first, second = _sum_values(np.asarray(fill).reshape((1,) * len(start)), (0,) * len(start))
         for axis, (low, high) in enumerate(zip(start, stop, strict=True)):
-            weights = (_sum_weights(axis, 0, high) - _sum_weights(axis, 0, low)).tolist()
-            first, second = first * weights[0] & _MASK, second * weights[1] & _MASK
+            paired = axis == len(start) - 1 and _is_paired(np.asarray(fill).dtype)
+            weights = (sum_pairs(axis, low, high) if paired else sum_indices(axis, low, high)).tolist()
+            first, second = first * weights[0] & MASK, second * weights[1] & MASK
         return Share(first, second)
 
     def text(self, total: Share) -> str:
@@ -186,6 +178,25 @@ def _hash_text(value: object) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
+def _is_paired(dtype: np.dtype[Any]) -> bool:
+    """Tell whether two neighbours are one word."""
+    word, split, _ = _read(dtype)
+    return word is not None and word.itemsize == 4 and not split
+
+
+def _iter_pairs(halves: Words, origin: Indices) -> Iterator[tuple[Words, Indices]]:
+    """Yield neighbours of 4 bytes as words: in one view where they lie side by side, else copied some at a time."""
+    if origin[-1] % 2 == halves.shape[-1] % 2 == 0 and halves.strides[-1] == 4 and halves.dtype.isnative:
+        yield halves.view(np.uint64), (*origin[:-1], origin[-1] // 2)
+        return
+    for start, box in _iter_boxes(halves.shape, origin, limit=_CONVERTED // 8):
+        part = halves[box]
+        lead, length = start[-1] % 2, part.shape[-1]
+        padded = np.zeros((*part.shape[:-1], lead + length + (lead + length) % 2), np.uint32)
+        padded[..., lead : lead + length] = part
+        yield padded.view(np.uint64), (*start[:-1], start[-1] // 2)
+
+
 def _iter_words(values: NDArray[Any], origin: Indices) -> Iterator[tuple[Words, Indices]]:
     """Yield all values as words: in one view where their bytes serve as they are, else converted some at a time."""
     word, split, packed = _read(values.dtype)
@@ -195,6 +206,9 @@ def _iter_words(values: NDArray[Any], origin: Indices) -> Iterator[tuple[Words, 
         values, origin = values.reshape(1), (0,)
     if split:
         values, origin = values[..., None], (*origin, 0)
+    if word is not None and _is_paired(values.dtype):
+        yield from _iter_pairs(values.view(word), origin)
+        return
     if word is not None and packed is None:
         yield values.view(word), origin
         return
@@ -208,6 +222,7 @@ def _iter_words(values: NDArray[Any], origin: Indices) -> Iterator[tuple[Words, 
 
 def _sum_values(values: NDArray[Any], origin: Indices) -> Lanes:
     first = second = 0
+    halves = _is_paired(values.dtype)
     for words, start in _iter_words(values, origin):
         axes: Indices = tuple(range(words.ndim))
         if not words.flags.c_contiguous:
@@ -216,9 +231,9 @@ def _sum_values(values: NDArray[Any], origin: Indices) -> Lanes:
             words, start = words.transpose(axes), tuple(start[axis] for axis in axes)
         boxes = _iter_boxes(words.shape, start, limit=_PIECE, times=_PIECES) if words.size > _PIECE else [(start, ())]
         for low, box in boxes:
-            lanes = _sum_box(words[box], axes, low)
+            lanes = _sum_box(words[box], axes, low, halves=halves)
             first, second = first + lanes[0], second + lanes[1]
-    return first & _MASK, second & _MASK
+    return first & MASK, second & MASK
 
 
 def _iter_boxes(shape: Indices, start: Indices, *, limit: int, times: int = 1) -> Iterator[tuple[Indices, Slices]]:
@@ -233,7 +248,7 @@ def _iter_boxes(shape: Indices, start: Indices, *, limit: int, times: int = 1) -
         axis -= 1
     step = max(1, limit // inner)
     if inner < _MIN_ROW:
-        step -= step % next((run for run in _RUNS if run <= step), 1)
+        step -= step % next((run for run in RUNS if run <= step), 1)
     step *= times
     cuts = [0, *range(step - start[axis] % step, shape[axis], step), shape[axis]]
     for lead in itertools.product(*map(range, shape[:axis])):
@@ -273,7 +288,7 @@ def _plan_form(spans: tuple[tuple[int, int, int], ...]) -> _Form:
     whole, run = (axis, 1, start, start + length), 1
     rows = tuple((a, 1, i, i + n) for a, i, n in spans[:at])
     if size * length > _MAX_ROW:
-        run = next(run for run in _RUNS if size * run <= _MAX_ROW and 4 * run <= length)
+        run = next(run for run in RUNS if size * run <= _MAX_ROW and 4 * run <= length)
         whole = (axis, 1, 0, run)
         rows = (*rows, (axis, run, start // run, -(-(start + length) // run)))
     step = _PIECE // math.prod(dims[1:])
@@ -281,27 +296,31 @@ def _plan_form(spans: tuple[tuple[int, int, int], ...]) -> _Form:
     return _Form(dims, at, run, start % run, step if at else step - step % run, inner, rows)
 
 
-def _sum_box(words: Words, axes: Indices, start: Indices) -> Lanes:
+def _sum_box(words: Words, axes: Indices, start: Indices, *, halves: bool) -> Lanes:
     every = list(zip(axes, start, words.shape, strict=True))
     form = _plan_form(tuple([span for span in every if span[2] > 1]) or ((0, 0, 1),))
     words = words.reshape(form.dims)
-    weights = _multiply_weights(form.inner)
+    weights = multiply_weights(form.inner)
     if form.rows:
-        row_weights = _multiply_weights(form.rows)
+        row_weights = multiply_weights(form.rows)
         sums, done = np.empty_like(row_weights), 0
         # Where the first axis itself is cut into runs, only its first piece is padded in front.
         for low in range(0 if form.axis else -form.pad, form.dims[0], form.step):
             part = words[max(low, 0) : low + form.step]
-            rows = _load(part, form, form.pad if form.axis else max(-low, 0)).reshape(-1, weights.shape[1])
+            rows = _load(part, form, form.pad if form.axis else max(-low, 0), halves=halves).reshape(
+                -1, weights.shape[1]
+            )
             np.einsum("ij,lj->li", rows, weights, out=sums[:, done : done + len(rows)])
             done += len(rows)
         first, second = np.einsum("li,li->l", sums, row_weights).tolist()
     else:
-        first, second = weights.dot(_load(words, form, 0)).tolist()  # dearer per word than einsum, cheaper per call
+        first, second = weights.dot(
+            _load(words, form, 0, halves=halves)
+        ).tolist()  # dearer per word than einsum, cheaper per call
     for axis, index, length in every:
         if length == 1:
-            weight = _weigh(axis, index)
-            first, second = first * weight[0] & _MASK, second * weight[1] & _MASK
+            weight = weigh(axis, index)
+            first, second = first * weight[0] & MASK, second * weight[1] & MASK
     return first, second
 
 
@@ -314,7 +333,7 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def _load(words: Words, form: _Form, pad: int) -> Weights:
+def _load(words: Words, form: _Form, pad: int, *, halves: bool) -> Weights:
     """Return the words, folded, in scratch in C order, with zeros around them that make up whole runs."""
     shape, axis, length = words.shape, form.axis, words.shape[form.axis]
     padded = -(-(pad + length) // form.run) * form.run
@@ -327,74 +346,20 @@ def _load(words: Words, form: _Form, pad: int) -> Weights:
     if words.itemsize < 8:
         np.copyto(target, words)
     elif words.flags.c_contiguous and words.dtype.isnative:
-        np.right_shift(words, _FOLD, out=target)
-        np.bitwise_xor(target, words, out=target)
+        _fold(words, target, halves=halves)
     else:
         np.copyto(target, words)
         for low in range(0, room.size, _scratch.high.size):
             part = room[low : low + _scratch.high.size]
-            np.bitwise_xor(part, np.right_shift(part, _FOLD, out=_scratch.high[: part.size]), out=part)
+            folded = _scratch.high[: part.size]
+            _fold(part, folded, halves=halves)
+            np.copyto(part, folded)
     return room
 
 
-@functools.lru_cache(maxsize=40)
-def _multiply_weights(spans: tuple[Span, ...]) -> Weights:
-    """Return the products of the weights of the spans, the last span running fastest; at most 96 KiB."""
-    return functools.reduce(_outer, itertools.starmap(_weights, spans)).copy()
-
-
-def _outer(slow: Weights, fast: Weights) -> Weights:
-    return np.einsum("li,lj->lij", slow, fast).reshape(2, -1)  # type: ignore[no-any-return]
-
-
-def _weights(axis: int, step: int, start: int, stop: int) -> Weights:
-    """Return the weights of the indices ``step * start`` to ``step * stop`` in steps of 1, 16, 64 or 1024**n."""
-    level = (step.bit_length() - 1) // 10
-    digits = _digit_weights(axis, level)[:, :: step >> 10 * level]
-    count = digits.shape[1]
-    low, high = start // count, -(-stop // count)
-    if high == 1:
-        return digits[:, start:stop]
-    upper = _weights(axis, _RADIX ** (level + 1), low, high)
-    return _outer(upper, digits)[:, start - low * count : stop - low * count]
-
-
-@functools.lru_cache(maxsize=2048)
-def _weigh(axis: int, index: int, level: int = 0) -> Lanes:
-    """Return the weight of ``index * 1024**level``."""
-    high, low = divmod(index, _RADIX)
-    first, second = _digit_weights(axis, level)[:, low].tolist()
-    upper = _weigh(axis, high, level + 1) if high else (1, 1)
-    return upper[0] * first & _MASK, upper[1] * second & _MASK
-
-
-@functools.lru_cache(maxsize=1024)
-def _sum_weights(axis: int, level: int, stop: int) -> Weights:
-    """Return the sum of the weights below ``stop`` in steps of ``1024**level``, in a time that hardly grows with it."""
-    if not stop:
-        return np.zeros(2, np.uint64)
-    digits = _digit_weights(axis, level)
-    high, low = divmod(stop, _RADIX)
-    rest = np.array(_weigh(axis, high, level + 1), np.uint64) * digits[:, :low].sum(axis=1)
-    return rest + _sum_weights(axis, level + 1, high) * digits.sum(axis=1)  # type: ignore[no-any-return]
-
-
-@functools.lru_cache(maxsize=64)
-def _digit_weights(axis: int, level: int) -> Weights:
-    """Return the weights of ``digit * 1024**level``: 16 KiB."""
-    fields = ((_RADIX, 10 * level),) if level else _FIELDS
-    return functools.reduce(_outer, (_mix(f"{axis} {bit}", count) for count, bit in fields))
-
-
-def _mix(name: str, count: int) -> Weights:
-    """Return ``count`` numbers in each lane, the first of them 1."""
-    seeds = np.frombuffer(hashlib.blake2b(name.encode(), digest_size=16).digest(), "<u8")
-    lanes: Weights = np.arange(count, dtype=np.uint64) * _GOLDEN + seeds[:, None]
-    for lane, mixer in zip(lanes, np.array(_MIXERS, np.uint64), strict=True):
-        for shift, factor in zip(mixer[::2], (*mixer[1::2], np.uint64(1)), strict=True):
-            lane ^= lane >> shift
-            lane *= factor
-    lanes |= np.uint64(1)
-    lanes[:, 0] = 1
-    lanes[:, 1] ^= ~lanes.sum(axis=1) & np.uint64(2)  # to 2 modulo 4, so that a fault in all values keeps its bits
-    return lanes
+def _fold(words: Words, target: Words, *, halves: bool) -> None:
+    """Set words to their high bits on their low ones, each of the two halves of a word by itself where it has two."""
+    if halves:
+        words, target = words.view(np.uint32), target.view(np.uint32)
+    np.right_shift(words, _HALF_FOLD if halves else _FOLD, out=target)
+    np.bitwise_xor(target, words, out=target)

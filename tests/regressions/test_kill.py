@@ -362,7 +362,7 @@ def kill_at_random(place: Place, folder: Path, mode: Mode, *, kills: int, seed: 
             check_whole(place, target, mode, finish(place, target, mode))
 
 
-@pytest.mark.parametrize("mode", [UNSHARDED, TWO_PASSES, MOVED, PROCESSES], ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", [UNSHARDED, PROCESSES], ids=lambda mode: mode.name)
 def test_kills_at_random_moments(place: Place, tmp_path: Path, mode: Mode) -> None:
     """Five kills at moments of any kind: while starting, reading, writing, publishing."""
     kill_at_random(place, tmp_path, mode, kills=5, seed=MODES.index(mode))

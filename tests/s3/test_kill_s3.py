@@ -320,7 +320,7 @@ def finish_after_kills(place: Place, mode: Mode, target: str) -> None:
         os.rename(target, f"{place.folder}/done-{Path(target).name}")
 
 
-@each_mode
+@pytest.mark.parametrize("mode", [SHARDS, OVERWRITE, FROM_S3], ids=lambda mode: mode.name)
 @pytest.mark.usefixtures("targets")
 def test_kills_at_random_moments(place: Place, mode: Mode) -> None:
     """Five kills at moments of any kind: while starting, reading, writing, publishing."""

@@ -51,6 +51,8 @@ class CodecChain:
         first = self._codecs[0] if self._codecs else None
         large = self.nbytes >= bytes_codecs.ZSTD_OWN_CONTEXT_BELOW
         self._into = first.decode_into if first and self._plain and large else None
+        # What is decoded together comes in memory of the library's own, which a large chunk would rather not.
+        self._many = first.decode_many if first and self._plain and not self._into else None
 
     def decode(self, encoded: Buffer, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return a whole chunk, in ``out`` where that is given and the codecs can write there.
@@ -73,12 +75,11 @@ class CodecChain:
 
     def decode_many(self, encoded: Sequence[Buffer], out: NDArray[Any]) -> None:
         """Decode small chunks into the first axis of ``out``; raises SourceFormatError as ``decode`` does."""
-        first = self._codecs[0] if self._codecs else None
-        if first is not None and first.decode_many is not None and self._plain and len(encoded) > 1:
+        if self._many is not None and len(encoded) > 1:
             parts: list[Any] = list(encoded)
             for codec in reversed(self._codecs[1:]):
                 parts = [codec.decode(part, 0) for part in parts]
-            if first.decode_many(parts, out.view(np.uint8).reshape(len(parts), -1)):
+            if self._many(parts, out.view(np.uint8).reshape(len(parts), -1)):
                 return
         for data, chunk in zip(encoded, out, strict=True):
             values = self.decode(data, chunk)

@@ -58,10 +58,13 @@ class EpochValues:
 
     def shares(self) -> dict[str, Share]:
         """Return the digest share of each array."""
-        return {
-            name: ArrayDigest(values.shape, values.dtype.name).share(values, (0,) * values.ndim)
-            for name, values in self.arrays.items()
-        }
+        return {name: epoch_share(values) for name, values in self.arrays.items()}
+
+
+def epoch_share(values: NDArray[Any]) -> Share:
+    """Return the digest share of one array of an epoch, as that of the first epoch of a cube."""
+    cube = values[..., None]
+    return ArrayDigest(cube.shape, cube.dtype.name).share(cube, (0,) * cube.ndim)
 
 
 def content_digest(values: EpochValues, shares: Mapping[str, Share]) -> str:

@@ -262,12 +262,12 @@ def fill_share(field: Field, schema: Schema, *, objects: tuple[int, int], epochs
     return _whole(field.type, len(start)).fill_share(field.fill_array, start, (objects[1], *middle, epochs[1]))
 
 
-def lifted(share: Share, *, axes: int, position: int) -> Share:
+def lifted(share: Share, field: Field, *, axes: int, position: int) -> Share:
     """Return the digest share of an epoch's array as it is at a position along the last of ``axes`` axes.
 
     Weights of axes are multiplied, and that of index 0 is 1: so the share of one 1 at the position is its weight.
     """
-    ones = np.ones((1,) * axes, dtype=np.uint8)
+    ones = np.ones((1,) * axes, dtype=f"u{field.type.itemsize}")
     weight = _whole(ones.dtype, axes).share(ones, (0,) * (axes - 1) + (position,))
     return Share(share.first * weight.first & _MASK, share.second * weight.second & _MASK)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from zarrmill.digest import ArrayDigest
 from zarrmill.errors import SourceFormatError
 from zarrmill.lightcurves.catalogue import KEY
 from zarrmill.lightcurves.epoch_groups import EpochGroup, load_epoch, read_array
+from zarrmill.lightcurves.epoch_values import epoch_share
 from zarrmill.lightcurves.prune import block_shares, folded_blocks
 from zarrmill.lightcurves.snapshot import Snapshot
 from zarrmill.lightcurves.view import View
@@ -170,7 +170,7 @@ def _array_problems(view: View, epoch: EpochGroup) -> Iterator[StoreProblem]:
         except SourceFormatError as error:
             yield StoreProblem("unreadable", f"{epoch.folder}/{field.name}", str(error))
             continue
-        found = ArrayDigest(values.shape, values.dtype.name).share(values, (0,) * values.ndim)
+        found = epoch_share(values)
         if found != epoch.share(field.name):
             message = f"the digest is {found.to_json()}, that of what was ingested {epoch.shares[field.name]}"
             yield StoreProblem("digest", f"{epoch.folder}/{field.name}", f"{message}. Ingest the epoch again.")

@@ -218,7 +218,7 @@ def expected_share(record: Record, stage: FoldStage, field: Field) -> Share | No
         return None
     for column, epoch in block.epochs:
         place = origin + column
-        total += lifted(epoch.share(field.name), axes=axes, position=place)
+        total += lifted(epoch.share(field.name), field, axes=axes, position=place)
         total += fill_share(field, schema, objects=(epoch.rows, n_objects), epochs=(place, place + 1))
     return total
 
