@@ -70,7 +70,7 @@ def test_the_demo_rechunks_a_survey_by_object(tmp_path: Path) -> None:
     assert 0 < report.observed < 1
     curves = report.light_curves
     assert Path(curves.picture).read_bytes().startswith(b"\x89PNG")
-    assert (curves.objects, curves.points) == (2, 109 + 512)
+    assert (curves.objects, curves.points) == (2, 109 + 503)
     assert LightcurveStorage.open(curves.path).info().folded == curves.epochs
 
 

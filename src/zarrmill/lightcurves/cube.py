@@ -21,6 +21,8 @@ from zarrmill.lightcurves.stored_key import StoredKey
 GROUP = "by_object"
 GROUP_OBJECTS = 64
 """Objects of one shard that are read by one call."""
+THREADED_CHUNK = 2**16
+"""Decoded bytes of a chunk from which threads pay: of smaller ones most of the time is Python's own."""
 
 
 class CubeArray:
@@ -54,7 +56,9 @@ class CubeArray:
 
     def read_some(self, part: BlockPart, positions: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Set the rows of many objects, an array (object, row, measurement) or (object, row)."""
-        pool = request_pool(self._keys) or codec_pool(len(positions) * self.stored.chain.nbytes)
+        nbytes = self.stored.chain.nbytes
+        together = codec_pool(len(positions) * nbytes) if nbytes >= THREADED_CHUNK else None
+        pool = request_pool(self._keys) or together
         for _ in gather(pool, self._group_calls(part, positions, out)):
             pass
 
