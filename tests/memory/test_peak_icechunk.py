@@ -27,7 +27,12 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+LONG = {"from-large-chunks-least", "to-many-keys-128"}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name, marks=[pytest.mark.soak] * (case.name in LONG)) for case in CASES]
+)
 @pytest.mark.parametrize("way", ["to", "from"])
 def test_peak_within_projection(way: str, case: Case, tmp_path: Path) -> None:
     """A fresh process uses at most what the plan projects, which is at most the limit."""

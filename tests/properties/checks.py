@@ -122,12 +122,12 @@ def check_same_metadata(source: Path, target: Path) -> None:
 
 
 def stored_keys(path: Path) -> dict[str, int]:
-    """Return the sizes of the keys of an array, metadata left out."""
+    """Return the sizes of the keys of an array, metadata and records left out."""
     return {
         os.path.relpath(os.path.join(folder, name), path): os.path.getsize(os.path.join(folder, name))
         for folder, _, names in os.walk(path)
         for name in names
-        if name not in ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+        if name not in ("zarr.json", ".zarray", ".zattrs", ".zgroup", "zarrmill.json")
     }
 
 

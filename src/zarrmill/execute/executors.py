@@ -161,7 +161,19 @@ def cores() -> int:
 
 def _process_pool(workers: int) -> ProcessPoolExecutor:
     """Return a pool whose processes start small: a forked one would begin with all of the caller's memory."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_obey_parent)
+    return _ProcessPool(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_obey_parent)
+
+
+class _ProcessPool(ProcessPoolExecutor):
+    """Processes that begin with Ctrl-C blocked: one that still imports would answer with a traceback of its own."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Start processes where some are missing, and give them a call."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _obey_parent() -> None:
