@@ -158,9 +158,10 @@ CASES = [
 
 LONG = {
     "tiny-chunks-40", "tiny-chunks-256", "large-chunks-least", "shard-above-the-limit-of-tiny", "four-passes-least",
-    "large-gzip-least", "processes-large-least",
+    "large-gzip-least", "processes-large-least", "three-passes-36", "large-target-chunks-least",
+    "bytes-moved-large-least", "large-uncompressed-least", "processes-two-passes-64",
 }  # fmt: skip
-"""Cases of half a minute each; shorter ones are of the same kind."""
+"""Cases of many seconds, for the soak; shorter ones are of the same kind."""
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ CASES = [
 ]  # fmt: skip
 
 
-LONG = {"from-large-chunks-least", "to-many-keys-128"}
+LONG = {"large-chunks-least", "many-keys-128", "two-passes-96"}
+"""Cases of many seconds, for the soak."""
 
 
 @pytest.mark.parametrize(

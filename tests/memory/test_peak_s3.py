@@ -36,7 +36,13 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+LONG = {"large-chunks-least", "large-shards-least", "bytes-moved-128", "checksums-128", "uncompressed-160"}
+"""Cases of many seconds, for the soak."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name, marks=[pytest.mark.soak] * (case.name in LONG)) for case in CASES]
+)
 @pytest.mark.parametrize("way", ["to-s3", "from-s3"])
 def test_peak_within_projection(way: str, case: Case, tmp_path: Path, s3_server: S3Server, s3_bucket: str) -> None:
     """A fresh process uses at most what the plan projects, which is at most the limit."""
