@@ -346,20 +346,21 @@ def _load(words: Words, form: _Form, pad: int, *, halves: bool) -> Weights:
     if words.itemsize < 8:
         np.copyto(target, words)
     elif words.flags.c_contiguous and words.dtype.isnative:
-        _fold(words, target, halves=halves)
+        _fold(words, target, shifted=target, halves=halves)
     else:
         np.copyto(target, words)
         for low in range(0, room.size, _scratch.high.size):
             part = room[low : low + _scratch.high.size]
-            folded = _scratch.high[: part.size]
-            _fold(part, folded, halves=halves)
-            np.copyto(part, folded)
+            _fold(part, part, shifted=_scratch.high[: part.size], halves=halves)
     return room
 
 
-def _fold(words: Words, target: Words, *, halves: bool) -> None:
-    """Set words to their high bits on their low ones, each of the two halves of a word by itself where it has two."""
+def _fold(words: Words, target: Words, *, shifted: Words, halves: bool) -> None:
+    """Set words to their high bits on their low ones, each of the two halves of a word by itself where it has two.
+
+    ``shifted`` is room for the high bits: another than that of ``words``.
+    """
     if halves:
-        words, target = words.view(np.uint32), target.view(np.uint32)
-    np.right_shift(words, _HALF_FOLD if halves else _FOLD, out=target)
-    np.bitwise_xor(target, words, out=target)
+        words, target, shifted = (part.view(np.uint32) for part in (words, target, shifted))
+    np.right_shift(words, _HALF_FOLD if halves else _FOLD, out=shifted)
+    np.bitwise_xor(words, shifted, out=target)
