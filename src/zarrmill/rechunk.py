@@ -156,8 +156,7 @@ def plan_rechunk(
 
     Raises the errors of ``rechunk`` that can be told before anything is read.
     """
-    if is_icechunk(target):
-        check_executor(executor)
+    _check_target(target, executor)
     with closing(place(executor, workers=workers)) as placement:
         limits = _limits(max_mem, placement)
     opened = open_store(source, storage_options=options_for("source", storage_options))
@@ -185,7 +184,7 @@ def _compare(prepared: Prepared, published: Published | None) -> tuple[Prepared,
     return change.hint(), change
 
 
-def _check_target(target: Any, executor: Any, *, update: bool, overwrite: bool) -> None:
+def _check_target(target: Any, executor: Any, *, update: bool = False, overwrite: bool = False) -> None:
     if update and overwrite:
         raise InvalidInputError("update and overwrite exclude each other: one keeps what the other replaces.")
     if is_icechunk(target):
