@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from benchmarks.lightcurves.figures import Figure, median_ms
+from benchmarks.figures import Figure, median_ms
 from zarrmill.lightcurves import CreateOptions, LightcurveStorage
 
 SEED = 20_240_101

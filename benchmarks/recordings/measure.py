@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import zarr
 
-from benchmarks.lightcurves.figures import Figure, median_ms
+from benchmarks.figures import Figure, median_ms
 from benchmarks.recordings.original import RangeReader, read_original, write_original
 from tests.servers.client import Proxy
 from tests.servers.s3 import S3Server

@@ -2,8 +2,8 @@
 
 import json
 
+from benchmarks.figures import Figure, as_table
 from benchmarks.lightcurves.__main__ import PARTS, main
-from benchmarks.lightcurves.figures import Figure, as_table
 
 
 def test_every_part_runs(tmp_path, capsys):
