@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import typer
 
 from zarrmill.cli import curve_options, curve_tables, options
 from zarrmill.cli.failures import PROBLEMS, CommandGroup
-from zarrmill.cli.output import open_progress, show
+from zarrmill.cli.output import Shown, open_progress, show
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Light curves: written epoch by epoch, read by object.")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a command prints that is no report of its own."""
-
-    data: dict[str, Any]
-    """JSON values."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return them."""
-        return self.data
 
 
 def _open(store: str, storage_option: list[str] | None) -> Any:

@@ -25,6 +25,18 @@ class Report(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What a command prints that is no report of its own."""
+
+    data: dict[str, Any]
+    """JSON values."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return them."""
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Rows of text under headings."""
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zarrmill.cli import options, recording_options
-from zarrmill.cli.output import Table, show
-from zarrmill.cli.recordings import Shown
+from zarrmill.cli.output import Shown, Table, show
 from zarrmill.errors import InvalidInputError
 
 if TYPE_CHECKING:

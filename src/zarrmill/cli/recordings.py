@@ -9,22 +9,10 @@ import typer
 
 from zarrmill.cli import options, recording_options, recording_tables
 from zarrmill.cli.failures import PROBLEMS, CommandGroup
-from zarrmill.cli.output import show
+from zarrmill.cli.output import Shown, show
 from zarrmill.cli.session_lines import open_session_progress
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Recordings: curated HDF5 sessions into Zarr stores.")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a command prints that is no report of its own."""
-
-    data: dict[str, Any]
-    """JSON values."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return them."""
-        return self.data
 
 
 @app.command()

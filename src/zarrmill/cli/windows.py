@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from zarrmill.cli import options, recording_options
-from zarrmill.cli.output import Table, show
-from zarrmill.cli.recordings import RunRequest, Shown, run_transform
+from zarrmill.cli.output import Shown, Table, show
+from zarrmill.cli.recordings import RunRequest, run_transform
 
 SettingsFile = Annotated[
     str | None, typer.Option("--settings", metavar="FILE", help="Settings of the windows, as TOML.")
