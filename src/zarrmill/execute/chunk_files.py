@@ -62,8 +62,8 @@ class KeyEncoding:
         return coord if len(coord) == axes and self.key(coord) == key else None
 
 
-_LAST_BYTE = 2**63 - 1
-"""Largest offset that a file can have; an index that was damaged may hold more."""
+_LAST_BYTE = 2**62
+"""Larger than the offset of any byte of a file; an index that was damaged may hold more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,33 +218,34 @@ class ShardFiles:
         index = self._index(self._shard_of(coords[0]))
         if index is None:
             return [None] * len(coords)
-        places = index[numbers(coords, self._per_shard)].tolist()
+        places = index[numbers(coords, self._per_shard)]
+        stored = np.flatnonzero(places[:, 0] != EMPTY)
+        offsets, lengths = self._checked(places[stored])
+        starts, ends, which = offsets.tolist(), (offsets + lengths).tolist(), stored.tolist()
         chunks: list[Buffer | None] = [None] * len(coords)
-        view, used = self._buffer.at_least(sum(self._checked(*place) for place in places)), 0
-        stored = [i for i, (offset, _) in enumerate(places) if offset != EMPTY]
-        for first, last in _neighbours(stored, places):
-            start = places[stored[first]][0]
-            end = sum(places[stored[last]])
+        view, used = self._buffer.at_least(int(lengths.sum())), 0
+        for first, last in _neighbours(offsets, lengths):
+            start, end = starts[first], ends[last]
             part = view[used : used + end - start]
             assert self._open.fd is not None
-            if end > _LAST_BYTE or self._read_at(self._open.fd, part, start) < end - start:
+            if self._read_at(self._open.fd, part, start) < end - start:
                 raise SourceFormatError(f"shard ends before byte {end}: cut short")
-            for i in stored[first : last + 1]:
-                offset, nbytes = places[i]
-                chunks[i] = part[offset - start : offset - start + nbytes]
+            for i in range(first, last + 1):
+                chunks[which[i]] = part[starts[i] - start : ends[i] - start]
             used += end - start
         return chunks
 
     def read_again(self, coord: Coord) -> None:
         """Return None: a file is the same a second time."""
 
-    def _checked(self, offset: int, nbytes: int) -> int:
-        """Return the bytes of an inner chunk as the index has them; raises for more than there can be."""
-        if offset == EMPTY:
-            return 0
-        if nbytes > 2 * self._bound:
-            raise SourceFormatError(f"inner chunk of {nbytes} bytes where at most {self._bound} are possible")
-        return nbytes
+    def _checked(self, places: Index) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Return offsets and lengths of inner chunks as the index has them; raises for what cannot be."""
+        offsets, lengths = places.T
+        if (lengths > 2 * self._bound).any():
+            raise SourceFormatError(f"inner chunk of {lengths.max()} bytes where at most {self._bound} are possible")
+        if (offsets > _LAST_BYTE).any():
+            raise SourceFormatError(f"shard ends before byte {offsets.max()}: cut short")
+        return offsets, lengths
 
     def _read_at(self, fd: int, view: memoryview, offset: int) -> int:
         try:
@@ -301,13 +302,11 @@ def numbers(coords: Sequence[Coord], per_shard: Shape) -> NDArray[np.intp]:
     return places
 
 
-def _neighbours(stored: list[int], places: list[list[int]]) -> Iterator[tuple[int, int]]:
-    """Yield first and last of the stored chunks that lie one after the other, in the order asked for."""
-    first = 0
-    for k in range(1, len(stored) + 1):
-        if k == len(stored) or places[stored[k]][0] != sum(places[stored[k - 1]]):
-            yield first, k - 1
-            first = k
+def _neighbours(offsets: NDArray[np.uint64], lengths: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Yield first and last of the chunks that lie one after the other, in the order asked for."""
+    if len(offsets):
+        breaks = np.flatnonzero(offsets[1:] != offsets[:-1] + lengths[:-1]).tolist()
+        yield from zip([0, *(at + 1 for at in breaks)], [*breaks, len(offsets) - 1], strict=True)
 
 
 def read_fully(fd: int, view: memoryview, offset: int) -> int:

@@ -49,6 +49,9 @@ def runs(coords: list[Coord], axis: int) -> Iterator[Run]:
     >>> [run.coords for run in runs([(0, 2), (0, 3), (1, 0)], 1)]
     [[(0, 2), (0, 3)], [(1, 0)]]
     """
+    if coords and coords[0][:axis] == coords[-1][:axis] and coords[-1][axis] - coords[0][axis] == len(coords) - 1:
+        yield Run(axis, coords)  # as nearly always, and without a look at each
+        return
     first = 0
     for i in range(1, len(coords) + 1):
         if i == len(coords) or coords[i][:axis] != coords[i - 1][:axis] or coords[i][axis] != coords[i - 1][axis] + 1:
