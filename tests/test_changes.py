@@ -11,11 +11,12 @@ import pytest
 import zarr
 
 from tests.properties.cases import quiet
-from zarrmill.changes import find_changed, find_reprinted, take_prints, untold_changes
+from zarrmill.changes import find_reprinted, look_at, take_prints, untold_changes
 from zarrmill.digests import stored_arrays
 from zarrmill.errors import ResumeError, SourceChangedError, SourceFormatError
 from zarrmill.execute.opening import StoredArray
 from zarrmill.hierarchy import read_hierarchy
+from zarrmill.key_states import file_states
 from zarrmill.keyspace import KeySpace
 from zarrmill.metadata import layout_of
 from zarrmill.progress import BlockFinished
@@ -65,12 +66,18 @@ def test_changes_are_found(tmp_path: Path, layout: str, how: str) -> None:
     elif how == "vanished":
         os.rename(tmp_path / "a", tmp_path / "b")
 
-    changed = find_changed(array, THEN)
+    look = look_at(array, THEN)
+    changed = look.changed
 
     assert (changed is None) == (how == "nothing")
     if how == "written":
         assert changed == str(tmp_path / "a" / key.format(1, 1))
     assert changed is None or changed.startswith(str(tmp_path / "a"))
+    if how == "nothing":
+        expected = file_states(array)
+        assert expected is not None
+        assert look.states is not None
+        assert look.states.tolist() == expected.tolist()
 
 
 def make_in_store(name: str) -> tuple[KeySpace, dict[str, StoredArray]]:

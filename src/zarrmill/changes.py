@@ -4,52 +4,65 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zarrmill.execute.chunk_files import KeyEncoding
+import numpy as np
+
 from zarrmill.execute.keys import add_terms
 from zarrmill.execute.opening import StoredArray
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.grid import ChunkGrid
-from zarrmill.key_states import ListedStates, States
+from zarrmill.key_states import ListedStates, States, can_tell, iter_files, state_of
 from zarrmill.keyspace.model import KeyInfo
 
 METADATA = ("zarr.json", ".zarray", ".zattrs")
 
 
-def find_changed(array: StoredArray, since_ns: int) -> str | None:
-    """Return a file or folder of an array that was changed after a moment of the file system's clock, or None.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at every file of an array on the local disk shows."""
 
-    The keys that there can be are asked for by name, which takes a sixth of the time of looking for files. A key that
-    is missing was removed, or another has come, if the folder where it would lie has changed.
+    changed: str | None
+    """A file or folder that was changed after a moment of the file system's clock, or None."""
+    states: States | None = field(default=None, repr=False)
+    """The state of every chunk's file, None where one was changed and where this version does not know their names."""
+
+
+def look_at(array: StoredArray, since_ns: int) -> Look:
+    """Return what has changed in an array on the local disk since a moment, and the state of every file.
+
+    A key that is missing was removed, or another has come, if the folder where it would lie has changed.
     """
     root = array.root
     if root is None:
-        return None
-    if array.document["chunk_key_encoding"]["name"] not in ("default", "v2"):
-        return _changed_below(str(root), since_ns)
+        return Look(None)
+    if not can_tell(array.document):
+        return Look(_changed_below(str(root), since_ns))
     folders = functools.lru_cache(maxsize=4096)(functools.partial(_folder_time, top=str(root)))
-    for path in _files(array, root):
+    states = np.zeros(len(ChunkGrid.over(array.layout.shape, array.layout.write_chunk)), dtype=np.uint64)
+    for number, (key, found) in enumerate(itertools.chain(_iter_metadata(root), iter_files(array, root))):
+        if found is None:
+            path, when = folders(os.path.dirname(f"{root}/{key}"))
+        else:
+            path, when = key, found.st_mtime_ns
+        if when > since_ns:
+            return Look(os.path.join(root, path))
+        if number >= len(METADATA):
+            states[number - len(METADATA)] = state_of(found)
+    return Look(None, states)
+
+
+def _iter_metadata(root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    for name in METADATA:
         try:
-            changed = os.stat(path).st_mtime_ns > since_ns
+            yield name, os.stat(root / name)
         except FileNotFoundError:
-            path, when = folders(os.path.dirname(path))
-            changed = when > since_ns
-        if changed:
-            return path
-    return None
-
-
-def _files(array: StoredArray, root: Path) -> Iterator[str]:
-    """Yield the files that an array can have."""
-    yield from (f"{root}/{name}" for name in METADATA)
-    keys = KeyEncoding.of(array.document)
-    for coord in ChunkGrid.over(array.layout.shape, array.layout.write_chunk).coords():
-        yield f"{root}/{keys.key(coord)}"
+            yield name, None
 
 
 def _folder_time(folder: str, *, top: str) -> tuple[str, int]:

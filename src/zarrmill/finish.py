@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zarrmill.changes import Print, find_changed, find_reprinted, untold_changes
+from zarrmill.changes import Print, find_reprinted, look_at, untold_changes
 from zarrmill.digests import store_digest
 from zarrmill.errors import PublishError, SourceChangedError, VerifyError
 from zarrmill.execute.account import ArrayAccount, accounts
 from zarrmill.execute.intermediates import Intermediates
 from zarrmill.execute.keys import add_terms
 from zarrmill.execute.request_meter import RunMeter
-from zarrmill.key_states import States, file_states
+from zarrmill.key_states import States
 from zarrmill.keyspace.model import Requests, join
 from zarrmill.made_from import RECORD, MadeFrom
 from zarrmill.plan.array_plan import ArrayPlan
@@ -25,10 +25,14 @@ from zarrmill.target import RunJournal, Target
 from zarrmill.update import Update
 
 
-def check_unchanged(prepared: Prepared, claimed_ns: int) -> None:
-    """Raise SourceChangedError when a file of the source is younger than the claim of a draft."""
-    for array in prepared.stored.values():
-        _raise_changed(find_changed(array, claimed_ns))
+def check_unchanged(prepared: Prepared, claimed_ns: int) -> dict[str, States | None]:
+    """Raise SourceChangedError when a file of the source is younger than the claim of a draft; return all states."""
+    states: dict[str, States | None] = {}
+    for path, array in prepared.stored.items():
+        look = look_at(array, claimed_ns)
+        _raise_changed(look.changed)
+        states[path] = look.states
+    return states
 
 
 def check_prints(prepared: Prepared, prints: Mapping[str, Print]) -> None:
@@ -44,13 +48,13 @@ def _raise_changed(changed: str | None) -> None:
         )
 
 
-def states_of(prepared: Prepared, prints: Mapping[str, Print], update: Update | None) -> dict[str, States | None]:
+def states_of(
+    files: Mapping[str, States | None], prints: Mapping[str, Print], update: Update | None
+) -> dict[str, States | None]:
     """Return the states of the keys that each array is made from, None where nothing tells them."""
     if update is not None:
         return {path: change.now.states for path, change in update.changes.items()}
-    return {
-        path: prints[path].states if path in prints else file_states(array) for path, array in prepared.stored.items()
-    }
+    return {path: prints[path].states if path in prints else states for path, states in files.items()}
 
 
 class Finish:
@@ -83,10 +87,9 @@ class Finish:
         Raises PublishError, VerifyError, SourceChangedError.
         """
         progress(StepStarted("check"))
-        # Before it is asked whether anything changed: what changes later has another state than the one noted.
-        self._states = states_of(self._prepared, prints, self._update)
-        check_unchanged(self._prepared, claimed_ns)
+        states = check_unchanged(self._prepared, claimed_ns)
         check_prints(self._prepared, prints)
+        self._states = states_of(states, prints, self._update)
         for array in self._plan.arrays:
             self._check_complete(array)
             if self._plan.verify == "full":

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,20 +34,43 @@ def can_tell(document: dict[str, Any]) -> bool:
     return document["chunk_key_encoding"]["name"] in ("default", "v2")
 
 
+def iter_files(array: StoredArray, root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Yield every key that an array can have, in C order, and what the file system says of it, None if it is missing.
+
+    They are asked for by name, which takes a sixth of the time of looking for files.
+    """
+    keys, grid = KeyEncoding.of(array.document), ChunkGrid.over(array.layout.shape, array.layout.write_chunk)
+    try:
+        # From here a name is looked up in two or three folders, from the top of the file system in ten.
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield from ((keys.key(coord), None) for coord in grid.coords())
+        return
+    try:
+        for coord in grid.coords():
+            key = keys.key(coord)
+            try:
+                found = os.stat(key, dir_fd=folder)
+            except (FileNotFoundError, NotADirectoryError):
+                yield key, None
+            else:
+                yield key, found
+    finally:
+        os.close(folder)
+
+
 def file_states(array: StoredArray) -> States | None:
     """Return the states of the files of an array on the local disk, None for names that this version does not know."""
     root = array.root
     if root is None or not can_tell(array.document):
         return None
-    keys, grid = KeyEncoding.of(array.document), ChunkGrid.over(array.layout.shape, array.layout.write_chunk)
-    found = (_file_state(f"{root}/{keys.key(coord)}") for coord in grid.coords())
-    return np.fromiter(found, dtype=np.uint64, count=len(grid))
+    count = len(ChunkGrid.over(array.layout.shape, array.layout.write_chunk))
+    return np.fromiter((state_of(found) for _, found in iter_files(array, root)), dtype=np.uint64, count=count)
 
 
-def _file_state(path: str) -> int:
-    try:
-        found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+def state_of(found: os.stat_result | None) -> int:
+    """Return the state of a file."""
+    if found is None:
         return MISSING
     return ((found.st_mtime_ns * _TIME) ^ (found.st_size * _LENGTH)) & _MASK or 1
 

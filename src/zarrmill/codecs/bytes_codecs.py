@@ -165,8 +165,7 @@ def crc32c(data: Buffer, before: int = 0) -> int:
 
 def _crc32c(_config: Mapping[str, Any]) -> BytesCodec:
     def encode(data: Any) -> Buffer:
-        payload = data if isinstance(data, bytes) else bytes(data)
-        return payload + crc32c(payload).to_bytes(4, "little")
+        return b"".join((data, crc32c(data).to_bytes(4, "little")))
 
     return BytesCodec("crc32c", encode, checked_payload)
 

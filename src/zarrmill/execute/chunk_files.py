@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
@@ -44,10 +45,7 @@ class KeyEncoding:
 
     def key(self, coord: Coord) -> str:
         """Return the key of a chunk, relative to its array."""
-        indices = self.separator.join(map(str, coord))
-        if not self.prefix:
-            return indices or "0"
-        return f"{self.prefix}{self.separator}{indices}" if coord else self.prefix
+        return _key_pattern(self.prefix, self.separator, len(coord)) % coord
 
     def coord(self, key: str, axes: int) -> Coord | None:
         """Return the coordinate of the chunk of a key, None for a key that is no chunk's.
@@ -60,6 +58,12 @@ class KeyEncoding:
             return () if not axes and key == self.key(()) else None
         coord = tuple(map(int, indices.split(self.separator)))
         return coord if len(coord) == axes and self.key(coord) == key else None
+
+
+@functools.lru_cache
+def _key_pattern(prefix: str, separator: str, axes: int) -> str:
+    """Return what makes a coordinate a key: formatting takes a third of the time of joining."""
+    return separator.join([prefix] * bool(prefix) + ["%d"] * axes) or "0"
 
 
 _LAST_BYTE = 2**62
