@@ -52,21 +52,24 @@ class Figures:
         return [row for row in self._rows.values() if row.size == size and row.role == "peer" and row.seconds]
 
 
+Judge = Callable[[], tuple[str, bool]]
+
+
 def check_targets(rows: Iterable[Row]) -> list[Check]:
     """Every target, in the order of their statement."""
     figures = Figures(rows)
-    checks = []
-    for wanted, judge in [*_speed(figures), *_memory(figures), *_verification(figures), *_growth(figures)]:
-        try:
-            figure, passed = judge()
-        except LookupError:
-            checks.append(Check(wanted, "", None))
-        else:
-            checks.append(Check(wanted, figure, passed))
+    checks: list[Check] = []
+    for part in (_speed, _memory, _verification, _growth, _cluster):
+        checks += [_judged(wanted, judge) for wanted, judge in part(figures)]
     return checks
 
 
-Judge = Callable[[], tuple[str, bool]]
+def _judged(wanted: str, judge: Judge) -> Check:
+    try:
+        figure, passed = judge()
+    except LookupError:
+        return Check(wanted, "", None)
+    return Check(wanted, figure, passed)
 
 
 def _at_least(factor: float, other: Callable[[], float], ours: Callable[[], float], *, beside: str = "") -> Judge:
@@ -130,7 +133,7 @@ def _memory(figures: Figures) -> Iterator[tuple[str, Judge]]:
         return judge
 
     for size in ("S", "M", "L", "G"):
-        for contender in ("zarrmill", "zarrmill-full-sync"):
+        for contender in ("zarrmill", "zarrmill-full-sync", "zarrmill-dask"):
             yield f"{size}: peak of {contender} at most {SIZES[size].max_mem // MIB} MiB", judge_of(size, contender)
 
 
@@ -162,3 +165,14 @@ def _growth(figures: Figures) -> Iterator[tuple[str, Judge]]:
     middle = ("M4", "zarrmill-512")
     yield "M to M4 at 512 MiB: time grows no faster than the data", judge_of(("M", "zarrmill-512"), middle)
     yield "M4 to L at 512 MiB: time grows no faster than the data", judge_of(middle, ("L", "zarrmill"))
+
+
+def _cluster(figures: Figures) -> Iterator[tuple[str, Judge]]:
+    def seconds_of(size: str, contender: str) -> Callable[[], float]:
+        return lambda: figures.seconds(size, "shards", contender)
+
+    for size in ("L", "G"):
+        yield (
+            f"{size}: on a warm dask cluster within 1.3 times the local threads",
+            _at_most(1.3, seconds_of(size, "zarrmill"), seconds_of(size, "zarrmill-dask")),
+        )

@@ -22,15 +22,15 @@ class Cost:
     cpu_seconds: float
     """Processor time of the process and its children."""
     peak: int
-    """Bytes above the resident size at the start, summed over the process and its children."""
+    """Bytes above the resident size at the start, of the process and its children together or of the largest."""
     read_bytes: int
     """Bytes asked of files by read calls."""
     written_bytes: int
     """Bytes given to files by write calls."""
 
 
-def measured(call: Callable[[], Any]) -> tuple[Any, Cost]:
-    """Make the call; return what it returned and what it cost.
+def measured(call: Callable[[], Any], *, per_process: bool = False) -> tuple[Any, Cost]:
+    """Make the call; return what it returned and what it cost. `per_process` is for a limit that each process has.
 
     The high-water mark is reset first: `ru_maxrss` cannot be, and a child inherits it from its parent.
     """
@@ -43,7 +43,8 @@ def measured(call: Callable[[], Any]) -> tuple[Any, Cost]:
     seconds = time.perf_counter() - start
     cpu_seconds = time.process_time() - cpu + (_children_ticks() - ticks) / _TICKS
     read, written = (after - before for after, before in zip(_io(), io, strict=True))
-    peak = sum(max(0, _status(pid, "VmHWM") - resident.get(pid, 0)) for pid in _family())
+    peaks = [max(0, _status(pid, "VmHWM") - resident.get(pid, 0)) for pid in _family()]
+    peak = max(peaks) if per_process else sum(peaks)
     return result, Cost(seconds, cpu_seconds, peak, read, written)
 
 

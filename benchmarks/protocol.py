@@ -53,7 +53,7 @@ class Measurement:
     cpu_seconds: float
     """Processor time of the call: the process, its threads and its children."""
     peak: int
-    """Highest resident bytes during the call, above those just before it; child processes add theirs."""
+    """Highest resident bytes of the call, above those just before it; child processes add theirs, or count alone."""
     read_bytes: int
     """Bytes that the call asked of files, from the page cache or not; metadata and intermediates included."""
     written_bytes: int

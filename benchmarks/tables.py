@@ -51,10 +51,11 @@ SHORTENED = "The arrays were shortened for a try-out: these lines say nothing."
 
 LEGEND = (
     "Seconds: the call alone in a warm process; median, for the floor the minimum. Peak: resident bytes above those "
-    "just before the call, children included, the highest of all runs; a limit in brackets was not promised. Source "
-    "reads: chunk files opened, and how often each. Bytes read: by all system calls, intermediates included, in units "
-    "of the encoded source. `dask is`: how many times the row's seconds dask needs for the same layout. Equal: every "
-    "value of every run, bit for bit. Load: highest one-minute average before a run."
+    "just before the call, children included (of zarrmill-dask those of the largest process), the highest of all runs; "
+    "a limit in brackets was not promised. Source reads: chunk files opened, and how often each. Bytes read: by all "
+    "system calls, intermediates included, in units of the encoded source. `dask is`: how many times the row's seconds "
+    "dask needs for the same layout. Equal: every value of every run, bit for bit. Load: highest one-minute average "
+    "before a run."
 )
 
 

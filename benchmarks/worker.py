@@ -20,14 +20,15 @@ from benchmarks.protocol import Job, Measurement
 def run(job: Job, warm_up: Job) -> Measurement:
     """Warm up, make the call, ask the contender what it has to say.
 
-    A contender is a module with `run(job) -> dict | None` and `PACKAGES`; it may have a context manager `session(job)`
-    and a function `after(job) -> dict`, both outside of the timing. A dict may hold `source_reads`.
+    A contender is a module with `run(job) -> dict | None` and `PACKAGES`; it may have a context manager `session(job)`,
+    a `warm_up(job)` in place of a tiny `run`, and a function `after(job) -> dict`, all outside of the timing. A dict
+    may hold `source_reads`. With `PEAK_PER_PROCESS` its peak is that of its largest process, not of all together.
     """
     contender = importlib.import_module(f"benchmarks.contenders.{job.module}")
     session = getattr(contender, "session", lambda job: contextlib.nullcontext())
     with session(job):
-        contender.run(warm_up)
-        said, cost = measured(lambda: contender.run(job))
+        getattr(contender, "warm_up", contender.run)(warm_up)
+        said, cost = measured(lambda: contender.run(job), per_process=getattr(contender, "PEAK_PER_PROCESS", False))
         extra = dict(said or {})
         extra.update(getattr(contender, "after", lambda job: {})(job))
     return Measurement(

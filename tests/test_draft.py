@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from zarrmill import ResumeError
+from zarrmill import InvalidInputError, NotFoundError, ResumeError
 from zarrmill.draft import Claim, Draft, find_drafts, remove_tree, tree_nbytes
+from zarrmill.store import open_store
 
 CLAIM = Claim(
     plan={
@@ -199,12 +200,33 @@ def test_another_scratch_folder_replaces_the_first(draft: Draft, tmp_path: Path)
     draft.release()
 
 
+def test_runs_that_share_a_draft_have_one_scratch_folder(draft: Draft, tmp_path: Path) -> None:
+    """The first says where it is; the same goes for the others, another one is refused, and nothing is removed."""
+    draft.claim(CLAIM, resume=True, shared=True)
+    folder = draft.scratch_in(tmp_path)
+    folder.mkdir()
+    draft.use_scratch(folder, shared=True)
+    draft.use_scratch(folder, shared=True)
+    with pytest.raises(InvalidInputError, match=rf"lie in {folder}, and this run would have them in .*/scratch\."):
+        draft.use_scratch(draft.default_scratch, shared=True)
+    assert draft.scratch_folders() == [folder]
+    assert folder.exists()
+    draft.release()
+
+
 @pytest.mark.parametrize("noted", ['["/"]', '["../x"]', '{"a": 1}', "[3]", '["/etc/.by_object.zarr.zarrmill"]', "[\0"])
 def test_scratch_note_cannot_name_other_folders(draft: Draft, noted: str) -> None:
     """A damaged note never leads to the removal of anything but a draft's own scratch folder."""
     left = left_by_a_kill(draft)
     (left.folder / "scratch.json").write_text(noted)
     assert left.scratch_folders() == []
+
+
+def test_a_draft_is_told_from_nothing(draft: Draft) -> None:
+    """Whoever opens a target too early hears that a run makes it."""
+    left_by_a_kill(draft)
+    with pytest.raises(NotFoundError, match=r"nothing at .*by_object.zarr yet: a run that makes it is at work"):
+        open_store(draft.target)
 
 
 def test_drafts_are_found(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ import zarr
 import zarrmill
 from tests.properties.cases import quiet
 from zarrmill.draft import Draft
+from zarrmill.execute.executors import InlineExecutor
 from zarrmill.plan import arrays
 from zarrmill.plan.cost import Rates
+from zarrmill.plan.rechunk import RechunkPlan
+from zarrmill.progress import BlockFinished, Message
 
 SHAPE = (64, 120, 8)
 VALUES = np.random.default_rng(3).normal(20, 1, SHAPE).round(3)
@@ -86,23 +89,74 @@ def test_nothing_is_published_before_all_is_done(source: Path, target: str) -> N
     np.testing.assert_array_equal(values_at(target), VALUES)
 
 
-def test_a_stage_waits_for_the_one_before(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage is refused until the journal shows the one before it complete; intermediates reach every process."""
+SQUARE = np.arange(9_000_000, dtype="f4").reshape(3000, 3000)
+
+
+@pytest.fixture
+def staged(tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> RechunkPlan:
+    """A plan of two stages or more, with an intermediate between them."""
     monkeypatch.setattr(arrays, "RATES", Rates(decode=1e-12, touch=1e3, scratch=1e-3, segment=1e-15, tile=1e-15))
-    values = np.arange(9_000_000, dtype="f4").reshape(3000, 3000)
-    zarr.create_array(tmp_path / "s", shape=(3000, 3000), chunks=(8, 3000), dtype="f4", compressors=None)[...] = values
+    zarr.create_array(tmp_path / "s", shape=(3000, 3000), chunks=(8, 3000), dtype="f4", compressors=None)[...] = SQUARE
     limit = "48MiB" if target.startswith("/") else "64MiB"
     plan = zarrmill.plan_rechunk(
         tmp_path / "s", target, chunks=(3000, 10), shards=(3000, 30), max_mem=limit, executor="serial"
     )
     assert len(plan.stages) > 1
+    return plan
 
+
+def test_a_stage_waits_for_the_one_before(staged: RechunkPlan, tmp_path: Path, target: str) -> None:
+    """A stage is refused until the journal shows the one before it complete; intermediates reach every process."""
     with pytest.raises(zarrmill.ResumeError, match=r"stage 1 of . .* is not complete"):
-        zarrmill.run_blocks(plan, stage=2)
-    for stage in range(1, len(plan.stages) + 1):
-        zarrmill.run_blocks(plan, stage=stage)
+        zarrmill.run_blocks(staged, stage=2)
+    for stage in range(1, len(staged.stages) + 1):
+        zarrmill.run_blocks(staged, stage=stage)
     assert zarrmill.publish_draft(target).digest == zarrmill.digest(tmp_path / "s")
-    np.testing.assert_array_equal(values_at(target), values)
+    np.testing.assert_array_equal(values_at(target), SQUARE)
+
+
+def test_intermediates_elsewhere_go_with_publishing(staged: RechunkPlan, tmp_path: Path, target: str) -> None:
+    """A scratch folder that the jobs were given holds nothing once the target is visible."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    for stage in range(1, len(staged.stages) + 1):
+        zarrmill.run_blocks(staged, stage=stage, scratch=scratch)
+        assert [path for path in scratch.rglob("*") if path.is_file()]
+    zarrmill.publish_draft(target)
+    assert list(scratch.iterdir()) == []
+    np.testing.assert_array_equal(values_at(target), SQUARE)
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("a", None), (None, "b")])
+def test_jobs_have_one_scratch_folder(
+    staged: RechunkPlan, tmp_path: Path, first: str | None, second: str | None
+) -> None:
+    """A job that would look for intermediates where no other has them is told where those are."""
+    places = {name: tmp_path / name for name in ("a", "b")}
+    for place in places.values():
+        place.mkdir()
+    zarrmill.run_blocks(staged, stage=1, scratch=places.get(first or ""))
+    with pytest.raises(zarrmill.InvalidInputError, match=r"the intermediates of .* lie in .* the same scratch"):
+        zarrmill.run_blocks(staged, stage=2, scratch=places.get(second or ""))
+    zarrmill.run_blocks(staged, stage=2, scratch=places.get(first or ""))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_jobs_on_other_executors_leave_each_other_alone(source: Path, target: str) -> None:
+    """A job whose blocks may outlive it does not shut out those of another that is at work."""
+    plan = zarrmill.plan_rechunk(source, target, **LAYOUT)
+    beside: list[zarrmill.BlocksReport] = []
+
+    def begin_another(message: Message) -> None:
+        if isinstance(message, BlockFinished) and not beside:
+            beside.append(zarrmill.run_blocks(plan, stage=1, blocks=slice(6, 12), executor=InlineExecutor()))
+
+    report = zarrmill.run_blocks(
+        plan, stage=1, blocks=slice(0, 6), executor=InlineExecutor(), workers=1, progress=begin_another
+    )
+    assert [report.blocks, beside[0].blocks] == [6, 6]
+    zarrmill.publish_draft(target)
+    np.testing.assert_array_equal(values_at(target), VALUES)
 
 
 @pytest.mark.usefixtures("small_blocks")

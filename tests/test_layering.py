@@ -84,6 +84,18 @@ HEAVY = {
     "lightkurve",
 }  # fmt: skip
 """Optional or slow libraries: imported inside functions, each in one file."""
+STORE_CALLS = {"LocalStore", "MemoryStore", "ObjectStore", "FsspecStore", "ZipStore"}
+"""Classes of zarr's that are stores, which one module alone makes."""
+OPENERS = {"open", "open_group", "open_array", "open_zarr", "open_consolidated"}
+"""Functions of zarr and xarray that open a store by themselves when they are given a path or a URL."""
+MAY_OPEN = {
+    "zarrmill.store": "the one",
+    "zarrmill.demo.show": "uses zarr like any other program",
+    "zarrmill.compat.targets": "gives back what zarr makes of a folder, as rechunker does",
+    "zarrmill.compat.xarray_source": "looks whether a dataset is what xarray opens",
+    "zarrmill.recordings.event_reader": "of what the one module has opened",
+    "zarrmill.recordings.windows.window_reader": "of what the one module has opened",
+}
 VAGUE_NAMES = {"utils", "util", "core", "base", "common", "helpers", "helper", "misc"}
 MODULE_LINES, BODY_LINES, CLASS_LINES = 400, 50, 150
 
@@ -134,6 +146,7 @@ def find_problems(sources: Sources) -> list[str]:
         *find_pure_problems(imports),
         *find_cli_problems(imports, sources),
         *find_heavy_problems(imports),
+        *find_store_problems(sources),
         *find_name_problems(sources),
         *find_size_problems(sources),
     ]
@@ -181,6 +194,19 @@ def find_heavy_problems(imports: list[Import]) -> Iterator[str]:
         homes = sorted({found.module for found in heavy if found.library == library})
         if len(homes) > 1:
             yield f"{library}: imported in {len(homes)} files: {', '.join(homes)}"
+
+
+def find_store_problems(sources: Sources) -> Iterator[str]:
+    """One module opens stores; what others ask of zarr goes through it."""
+    for module, text in sources.items():
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Call) or module in MAY_OPEN:
+                continue
+            called = ast.unparse(node.func).rpartition(".")
+            if called[2] in STORE_CALLS and get_part(module) != "keyspace":
+                yield f"{module}:{node.lineno}: makes a {called[2]}, which store.py alone does"
+            if called[2] in OPENERS and called[0] in ("zarr", "xr", "xarray"):
+                yield f"{module}:{node.lineno}: calls {'.'.join(called[::2])}, which store.py alone does"
 
 
 def find_name_problems(sources: Sources) -> Iterator[str]:
@@ -291,6 +317,8 @@ BROKEN = {
         {"zarrmill.compat": "def f():\n import xarray", "zarrmill.store": "def f():\n import xarray.testing"},
         "xarray: imported in 2 files",
     ),
+    "store made": ({"zarrmill.execute": "def f(p):\n return LocalStore(p)"}, "makes a LocalStore, which store.py"),
+    "store opened": ({"zarrmill.lightcurves": "import zarr\nzarr.open_array('a')"}, "calls zarr.open_array, which"),
     "vague name": ({"zarrmill.plan.utils": ""}, "zarrmill.plan.utils: a name"),
     "vague private name": ({"zarrmill.plan._common": ""}, "zarrmill.plan._common: a name"),
     "long module": ({"zarrmill.grid": "\n" * 401}, "401 lines of 400"),
@@ -299,6 +327,7 @@ BROKEN = {
     "long class": ({"zarrmill.grid": "class A:\n" + " x = 1\n" * 150}, "class A has 151 lines"),
 }
 SOUND = {
+    "store made by the one": {"zarrmill.store": "LocalStore('a')", "zarrmill.keyspace": "def f(s):\n s.MemoryStore()"},
     "downward": {"zarrmill.layout": "from zarrmill.grid import Region", "zarrmill.grid": ""},
     "within a package": {"zarrmill.plan.cost": "from zarrmill.plan.model import Block", "zarrmill.plan.model": ""},
     "public names": {"zarrmill": "from zarrmill.rechunk import rechunk", "zarrmill.rechunk": ""},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,26 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore, ObjectStore, StorePath, WrapperStore, ZipStore
 
-from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
-from zarrmill.keyspace import Requests
+import zarrmill
+from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError, StoreUnavailableError
+from zarrmill.keyspace import Requests, reach
 from zarrmill.keyspace.object_store import ObjectKeys
-from zarrmill.store import Location, OpenedStore, local_path, open_keys, open_store
+from zarrmill.store import Location, OpenedStore, local_path, open_keys, open_new, open_store
+
+
+@pytest.mark.parametrize("call", [open_store, open_new, zarrmill.info, zarrmill.discard, zarrmill.publish_draft])
+def test_an_endpoint_where_nobody_listens_is_told(call: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked there: a mistyped endpoint is told without the patience of all retries."""
+    monkeypatch.setattr(reach, "_PAUSES", ())
+    for name in reach._PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        options = {"endpoint": endpoint, "access_key_id": "a", "secret_access_key": "b"}
+        with pytest.raises(StoreUnavailableError, match=f"cannot be reached: {endpoint}: Connection refused"):
+            call("s3://bucket/a.zarr", storage_options=options)
 
 
 @pytest.fixture

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from zarr.storage import MemoryStore
 
+from zarrmill import store_draft
 from zarrmill.draft import Claim
-from zarrmill.errors import AlreadyExistsError, ResumeError, SourceFormatError
+from zarrmill.errors import AlreadyExistsError, InvalidInputError, ResumeError, SourceFormatError
+from zarrmill.hierarchy import read_hierarchy
 from zarrmill.keyspace.local import LocalKeys
-from zarrmill.store_draft import CLAIM, CLEARED, SCRATCH_RECORD, StoreDraft, document_of, listed_keys, listed_sizes
+from zarrmill.store import OpenedStore
+from zarrmill.store_draft import (
+    CLAIM,
+    CLEARED,
+    SCRATCH_RECORD,
+    StoreDraft,
+    claim_data,
+    document_of,
+    listed_keys,
+    listed_sizes,
+    share_scratch,
+)
 
 CLAIMED = Claim({"chunks": [1, 2]}, {"location": "a"})
 OTHER = Claim({"chunks": [3, 2]}, {"location": "a"})
@@ -228,6 +243,15 @@ def test_removing_a_draft(draft: StoreDraft, keys: Keys, published: bool) -> Non
     assert names(keys) == (["c/0", "zarr.json"] if published else [])
 
 
+def test_a_draft_is_told_from_what_is_no_store(keys: Keys) -> None:
+    """Whoever opens a target too early hears that a run makes it."""
+    keys.put(CLAIM, b"{}")
+    keys.put("c/0", b"12345")
+    opened = OpenedStore("memory://a", MemoryStore(), None, keys)
+    with pytest.raises(SourceFormatError, match=r"memory://a is not a Zarr array or group yet: a run that makes it"):
+        read_hierarchy(opened)
+
+
 def test_tidying_leaves_the_target(draft: StoreDraft, keys: Keys) -> None:
     """The claim goes last."""
     take(draft)
@@ -247,6 +271,45 @@ def test_scratch_is_noted(draft: StoreDraft, keys: Keys) -> None:
     for value in (b"{", b"1", b'{"a": 1}', b"[1]"):
         keys.put(SCRATCH_RECORD, value)
         assert draft.scratch_folders() == []
+
+
+def test_runs_that_share_a_draft_have_one_scratch_folder(draft: StoreDraft) -> None:
+    """The first says where it is; the same goes for the others, and another one is refused."""
+    share_scratch(draft, "")
+    share_scratch(draft, "")
+    with pytest.raises(InvalidInputError, match=r"lie in the target's store, and this run would have them in /other\."):
+        share_scratch(draft, "/other")
+    assert draft.scratch_folders() == [""]
+
+
+def begin_to_replace(draft: StoreDraft, keys: Keys) -> None:
+    """Leave the claim of a run that replaces an old target, and is not done with removing it."""
+    keys.put("c/0", b"old")
+    keys.put(CLAIM, claim_data(CLAIMED, overwrite=True)[0])
+
+
+def test_one_of_many_removes_the_old_target(draft: StoreDraft, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that share a draft wait for the one that does: what another has written since is not taken away."""
+    begin_to_replace(draft, keys)
+
+    def meanwhile(seconds: float) -> None:
+        keys.put("c/0", b"new")
+        keys.put(CLEARED, b"")
+
+    monkeypatch.setattr(time, "sleep", meanwhile)
+    assert draft.claim(CLAIMED, resume=True, overwrite=True, shared=True)[0] is True
+    assert keys.get("c/0") == b"new"
+
+
+def test_an_old_target_goes_though_its_remover_died(
+    draft: StoreDraft, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing more goes for a while, the next run sees to it."""
+    begin_to_replace(draft, keys)
+    monkeypatch.setattr(store_draft, "SHARED_SECONDS", 0.01)
+    monkeypatch.setattr(store_draft, "LOOK_SECONDS", 0.005)
+    assert draft.claim(CLAIMED, resume=True, overwrite=True, shared=True)[0] is True
+    assert names(keys) == [CLAIM, CLEARED]
 
 
 @pytest.mark.parametrize("path", ["", "flux"], ids=["root", "member"])

@@ -57,6 +57,15 @@ CONTENDERS: tuple[Contender, ...] = (
     _ours("zarrmill-full", "verify full, no sync", verify="full", sync=False),
     _ours("zarrmill-full-sync", "verify full, default sync: the defaults", verify="full", sync=True),
     Contender(
+        "zarrmill-dask",
+        "zarrmill_dask",
+        "as zarrmill, on a warm dask cluster of one process per core, with the limit of a size in each",
+        ("zarrmill", "distributed"),
+        role="ours",
+        options={"verify": "none", "sync": False},
+        only_sizes=_PEERS_SIZES,
+    ),
+    Contender(
         "zarrmill-512",
         "zarrmill_rechunk",
         "as zarrmill, with the limit of L: for the growth of the time",

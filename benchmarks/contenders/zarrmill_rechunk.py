@@ -10,7 +10,7 @@ from benchmarks.protocol import Job
 PACKAGES = ("zarrmill", "zarr", "numcodecs", "numpy")
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: Job, **placed: Any) -> dict[str, Any]:
     """The call as a user would write it; the options say what is verified and whether the data is synced."""
     case = job.size.arrays[0]
     report = zarrmill.rechunk(
@@ -22,6 +22,7 @@ def run(job: Job) -> dict[str, Any]:
         scratch=job.scratch,
         verify=job.options["verify"],
         sync=job.options["sync"],
+        **placed,
     )
     said = report.to_json()
     return {"report": said, "source_reads": _total(said, "source_chunks_read")}

@@ -22,7 +22,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from zarr.storage import MemoryStore
 
 from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.codecs.chain import CodecChain
@@ -35,12 +34,11 @@ from zarrmill.execute.tiles import Arena, TileBuffer, cut
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape
 from zarrmill.hierarchy import Hierarchy
-from zarrmill.keyspace.local import LocalKeys
 from zarrmill.metadata import zarr_array
 from zarrmill.plan.array_plan import ArrayPlan
 from zarrmill.plan.cost import RATES, Rates
 from zarrmill.plan.rechunk import RechunkPlan
-from zarrmill.store import OpenedStore
+from zarrmill.store import OpenedStore, new_directory
 
 SAMPLE_BYTES = 8 * 2**20
 """Decoded bytes of a sample: more than the caches of a core hold, as in a run."""
@@ -145,7 +143,7 @@ def calibrate(plan: RechunkPlan, hierarchy: Hierarchy, opened: OpenedStore, *, f
         return RATES
     source = StoredArray(opened, array.path, hierarchy.nodes[array.path].metadata, array.source)
     document = json.loads(dict(plan.documents)[array.path])
-    place = OpenedStore("the target", MemoryStore(), folder, LocalKeys(folder))
+    place = replace(new_directory(folder), location="the target")
     target = StoredArray(place, array.path, document, array.target)
     workers = plan.processes * plan.threads
     busy = measure_busy(min(workers, os.cpu_count() or 1))

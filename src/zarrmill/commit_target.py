@@ -19,7 +19,7 @@ from zarr.storage import StorePath
 
 from zarrmill.draft import Claim, Draft
 from zarrmill.errors import AlreadyExistsError, BlockFailedError, InvalidInputError
-from zarrmill.execute.intermediates import DiskIntermediates, Intermediates
+from zarrmill.execute.intermediates import DiskIntermediates, Intermediates, existing
 from zarrmill.execute.run import KEPT
 from zarrmill.icechunk_repository import Transaction, is_icechunk, open_transaction, place_to_write
 from zarrmill.journal import Journal
@@ -33,7 +33,7 @@ from zarrmill.publish import METADATA
 from zarrmill.report import RechunkReport
 from zarrmill.store import OpenedStore, open_store
 from zarrmill.store_draft import STORE_SCRATCH, document_of, listed_keys, listed_sizes
-from zarrmill.target import NO_RECORDS, Records, existing
+from zarrmill.target import NO_RECORDS, Records
 
 EXECUTORS = (None, "serial", "threads")
 """What can run blocks: a session lives in one process."""
@@ -169,7 +169,7 @@ class CommitTarget:
         folder = self._draft.default_scratch if scratch is None else self._draft.scratch_in(existing(scratch))
         return DiskIntermediates(folder)
 
-    def use_scratch(self, scratch: Intermediates) -> None:
+    def use_scratch(self, scratch: Intermediates, *, shared: bool = False) -> None:
         """Note the folder in the draft."""
         if scratch.folder is not None:
             self._draft.use_scratch(scratch.folder)

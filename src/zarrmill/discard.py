@@ -13,7 +13,7 @@ from zarrmill.icechunk_repository import is_icechunk, place_to_write
 from zarrmill.info import keys_of, local_folder
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.model import join
-from zarrmill.store import options_for
+from zarrmill.store import check_answered, options_for
 from zarrmill.store_draft import FOLDER, MOVING, STORE_SCRATCH, StoreDraft, scratch_name
 
 
@@ -47,7 +47,8 @@ def discard(target: Any, *, storage_options: Mapping[str, Any] | None = None) ->
     """
     draft = _local_draft(target)
     if draft is None:
-        return _discard_in_store(keys_of(target, options_for("target", storage_options), read_only=False))
+        options = options_for("target", storage_options)
+        return _discard_in_store(keys_of(target, options, read_only=False), options)
     if not draft.exists():
         others = [str(other.target) for other in find_drafts(draft.target)]
         hint = f"There are drafts of {', '.join(others)}." if others else "There is nothing to discard."
@@ -65,9 +66,10 @@ def _local_draft(target: Any) -> Draft | None:
     return None if path is None else Draft(path)
 
 
-def _discard_in_store(keys: KeySpace) -> DiscardReport:
+def _discard_in_store(keys: KeySpace, options: Mapping[str, Any] | None) -> DiscardReport:
     if keys.read_only:
         raise InvalidInputError(f"{keys.location} can only be read, so there is no draft of it.")
+    check_answered(keys, options)
     draft = StoreDraft(keys)
     if next(keys.list(FOLDER), None) is None:
         raise NotFoundError(f"there is no draft of {keys.location}. There is nothing to discard.")

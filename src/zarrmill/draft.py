@@ -19,11 +19,12 @@ import os
 import re
 import shutil
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zarrmill.errors import ResumeError
+from zarrmill.errors import InvalidInputError, ResumeError
 
 SUFFIX = ".zarrmill"
 SHARED_SECONDS = 30.0
@@ -165,11 +166,17 @@ class Draft:
         place = hashlib.blake2b(os.fsencode(self.target), digest_size=4).hexdigest()
         return folder / f"{self._stem}-{place}"
 
-    def use_scratch(self, folder: Path) -> None:
-        """Note where the intermediates lie, for those who clean up; remove what an earlier run had elsewhere."""
+    def use_scratch(self, folder: Path, *, shared: bool = False) -> None:
+        """Note where the intermediates lie, for those who clean up; remove what an earlier run had elsewhere.
+
+        Of runs that share the draft only the first does so. Raises InvalidInputError where it has said another folder.
+        """
+        if shared and (noted := read_note(self.folder / SCRATCH_RECORD)):
+            check_same_scratch(str(folder), noted, target=str(self.target))
+            return
         for other in {*self.scratch_folders(), self.default_scratch} - {folder}:
             remove_tree(other)
-        temporary = self.folder / "scratch.tmp"
+        temporary = self.folder / f"scratch-{uuid.uuid4().hex}.tmp"
         temporary.write_text(json.dumps([str(folder)]), encoding="utf-8")
         os.replace(temporary, self.folder / SCRATCH_RECORD)
 
@@ -178,11 +185,7 @@ class Draft:
 
         Only those that carry the draft's name count, whatever the note says: what is returned here gets removed.
         """
-        try:
-            noted = json.loads((self.folder / SCRATCH_RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
-        paths = [Path(name) for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
+        paths = map(Path, read_note(self.folder / SCRATCH_RECORD))
         return [path for path in paths if path.is_absolute() and path.name.startswith(f"{self._stem}-")]
 
     @property
@@ -207,6 +210,25 @@ def find_drafts(location: Path) -> list[Draft]:
     folders = sorted(location.parent.glob(f".*{SUFFIX}")) + sorted(location.glob(f".*{SUFFIX}"))
     targets = [f.parent / f.name[1:].removesuffix(SUFFIX) for f in folders if f.is_dir()]
     return sorted((Draft(t) for t in targets), key=lambda d: d.target != location)
+
+
+def read_note(path: Path) -> list[str]:
+    """Return the names in a file that lists some, none for what is no list."""
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [name for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
+
+
+def check_same_scratch(folder: str, noted: list[str], *, target: str) -> None:
+    """Raise InvalidInputError when the intermediates of a draft lie elsewhere than a run that shares it means."""
+    if folder not in noted:
+        shown = [name or "the target's store" for name in (noted[0], folder)]
+        raise InvalidInputError(
+            f"the intermediates of {target} lie in {shown[0]}, and this run would have them in {shown[1]}. Give every "
+            f"run the same scratch (--scratch)."
+        )
 
 
 def remove_tree(path: Path) -> None:

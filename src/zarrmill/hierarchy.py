@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from zarrmill.errors import InvalidInputError, SourceFormatError
 from zarrmill.keyspace import KeySpace
-from zarrmill.store import OpenedStore
+from zarrmill.store import UNFINISHED, OpenedStore
 from zarrmill.v2 import as_v3, group_as_v3
 
 Files = Mapping[str, bytes]
@@ -23,6 +23,8 @@ _FILES = (("zarr.json",), (".zarray", ".zattrs"), (".zgroup", ".zattrs"))
 """Metadata files by the order in which they are looked for: what comes first decides what a node is."""
 _FILES_V2 = (".zarray", ".zgroup", ".zattrs")
 _CONSOLIDATED_V2 = ".zmetadata"
+_CLAIM = ".zarrmill/claim.json"
+"""Key that a run has below a target in a store until all of it is there."""
 _REQUESTS_AT_ONCE = 32
 """Keys of a store that are asked for together: enough to hide latency, few enough for every service."""
 
@@ -74,6 +76,8 @@ def read_hierarchy(opened: OpenedStore) -> Hierarchy:
     else:
         found = _read_keys(opened.keys, opened.location)
     if "" not in found:
+        if opened.local is None and opened.keys.can_list and opened.keys.head(_CLAIM) is not None:
+            raise SourceFormatError(f"{opened.location} is not a Zarr array or group yet: {UNFINISHED}")
         raise SourceFormatError(
             f"{opened.location} is not a Zarr array or group (no zarr.json, .zarray or .zgroup). "
             f"Give the path of one, or of the store that holds it."

@@ -96,11 +96,15 @@ def check_stages_done(plan: RechunkPlan, journal: RunJournal, *, before: int) ->
 class SharedWork(Work):
     """A planned request at its target, some blocks at a time, by processes that share a draft."""
 
+    alone = False
+
     def do_blocks(self, stage: int, blocks: slice, *, progress: Progress) -> BlocksReport:
         """Run some blocks of a stage, beside other runs that do others; raises ResumeError before its turn."""
         begun = time.perf_counter()
         self._scratch.check_space(self._plan.scratch_bytes, max_mem=self._plan.max_mem)
         _, claimed_ns = self._target.claim(self._claim(), resume=True, shared=True)
+        if self._plan.scratch_bytes:
+            self._target.use_scratch(self._scratch, shared=True)
         journal = self._target.open_journal(sync=self._sync, part=True)
         try:
             check_unchanged(self._prepared, claimed_ns)

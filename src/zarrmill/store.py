@@ -27,6 +27,8 @@ from zarrmill.keyspace.urls import parse_url, scheme_of
 from zarrmill.keyspace.zarr_keys import ZarrKeys
 from zarrmill.prefix_store import PrefixStore
 
+UNFINISHED = "a run that makes it is at work, or was stopped (zarrmill info shows how far it is)."
+"""What is told of a location that has a draft alone."""
 _ROOT_FILES = ("zarr.json", ".zarray", ".zgroup")
 """Keys of which a node has one, for where keys cannot be listed."""
 
@@ -102,8 +104,7 @@ def open_store(
     keys = _url_keys(text, storage_options)
     if keys.read_only and not read_only:
         raise InvalidInputError(f"{text} can only be read. Give another target.")
-    if keys.link.endpoint and "proxy_url" not in (storage_options or {}):
-        check_reachable(keys.link.endpoint, keys.location)
+    check_answered(keys, storage_options)
     check_something_there(keys)
     return _opened(keys, read_only=read_only)
 
@@ -148,6 +149,7 @@ def open_new(location: Location, *, storage_options: Mapping[str, Any] | None = 
     keys = _url_keys(os.fspath(location), storage_options)
     if keys.read_only:
         raise InvalidInputError(f"{keys.location} can only be read. Give another target.")
+    check_answered(keys, storage_options)
     return _opened(keys, read_only=False)
 
 
@@ -176,6 +178,12 @@ def local_path(text: str) -> Path:
     if parts.netloc not in ("", "localhost"):
         raise InvalidInputError(f"{text}: a file:// URL of another host. Write file:///absolute/path.")
     return Path(os.path.abspath(unquote(parts.path)))
+
+
+def check_answered(keys: KeySpace, storage_options: Mapping[str, Any] | None) -> None:
+    """Raise StoreUnavailableError where nobody listens at an endpoint that is not the service's own."""
+    if isinstance(keys, ObjectKeys) and keys.link.endpoint and "proxy_url" not in (storage_options or {}):
+        check_reachable(keys.link.endpoint, keys.location)
 
 
 def check_something_there(keys: KeySpace) -> None:
@@ -210,7 +218,8 @@ def _open_again(opened: OpenedStore, *, read_only: bool) -> OpenedStore:
 
 def _open_directory(path: Path, *, read_only: bool) -> OpenedStore:
     if not path.exists():
-        raise NotFoundError(f"there is nothing at {path}")
+        yet = f" yet: {UNFINISHED}" if path.with_name(f".{path.name}.zarrmill").is_dir() else ""
+        raise NotFoundError(f"there is nothing at {path}{yet}")
     if not path.is_dir():
         raise SourceFormatError(f"{path} is a file and not a Zarr directory. Open archives with zarr.storage.ZipStore.")
     return OpenedStore(str(path), LocalStore(path, read_only=read_only), path, LocalKeys(path))

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from zarrmill.draft import FORMAT, Claim
+from zarrmill.draft import FORMAT, SHARED_SECONDS, Claim, check_same_scratch
 from zarrmill.errors import AlreadyExistsError, ResumeError, SourceFormatError
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
@@ -36,6 +36,8 @@ ROOT_METADATA = ("zarr.json", ".zgroup", ".zarray", ".zmetadata", ".zattrs")
 """Keys that make the root a node, or tell of it: the first to go when a store is replaced."""
 ASKED_AT_ONCE = 1000
 """Keys whose sizes are asked for, by a few threads, before they are told."""
+LOOK_SECONDS = 1.0
+"""Time between two looks at what another run removes."""
 STORE_SCRATCH = Path("/var/tmp")
 """Where intermediates go whose target is in a store, unless a folder is given: on disk, and kept over a restart."""
 
@@ -83,16 +85,22 @@ class StoreDraft:
             ) from error
 
     def claim(
-        self, claim: Claim, *, resume: bool, overwrite: bool, hide: Callable[[], None] = lambda: None
+        self,
+        claim: Claim,
+        *,
+        resume: bool,
+        overwrite: bool,
+        shared: bool = False,
+        hide: Callable[[], None] = lambda: None,
     ) -> tuple[bool, int]:
         """Take the target for a run; return whether it continues an earlier one, and when that was claimed.
 
-        Nothing else is written before; ``hide`` is called before an old target goes. Raises ResumeError when another
-        request holds the target and ``resume`` is set, AlreadyExistsError when the target has just been published.
+        Nothing else is written before; ``hide`` is called before an old target goes, to which one ``shared`` run sees.
+        Raises ResumeError when another request holds it, AlreadyExistsError when it has just been published.
         """
         data, now, token = claim_data(claim, overwrite=overwrite)
         if not self._create(data, token):
-            since = self._continue(claim, overwrite, hide) if resume else None
+            since = self._continue(claim, overwrite, hide, shared=shared) if resume else None
             if since is not None:
                 return True, since
             self.remove()
@@ -113,7 +121,7 @@ class StoreDraft:
             self.keys.put(CLAIM, data)
         return True
 
-    def _continue(self, claim: Claim, overwrite: bool, hide: Callable[[], None]) -> int | None:
+    def _continue(self, claim: Claim, overwrite: bool, hide: Callable[[], None], *, shared: bool) -> int | None:
         """Return when the run that is continued was claimed, None where a finished run has left its claim."""
         found = self.read_claim()
         if found is None:
@@ -129,7 +137,7 @@ class StoreDraft:
                 f"{self.location} is held by a run of another request: {'; '.join(changes[:5])}. Repeat that "
                 f"request, or remove its draft (zarrmill discard {self.location}), or start again (--no-resume)."
             )
-        if not cleared:
+        if not cleared and not (shared and see_cleared(self.keys)):
             self._clear(hide)
         return found[1]
 
@@ -151,14 +159,11 @@ class StoreDraft:
         hide()
         names = self.keys.list_dir()[1]
         self.keys.delete(name for name in ROOT_METADATA if name in names)
-        self.keys.delete(self._all_but_draft())
+        self.keys.delete(all_but_draft(self.keys))
         self.keys.put(CLEARED, b"")
 
-    def _all_but_draft(self) -> Iterator[str]:
-        return (info.key for info in self.keys.list() if not info.key.startswith(f"{FOLDER}/"))
-
     def note_scratch(self, folder: str) -> None:
-        """Note where the intermediates lie, for those who clean up on this host."""
+        """Note where the intermediates lie, for those who clean up on this host; "" for below the target."""
         self.keys.put(SCRATCH_RECORD, json.dumps([folder]).encode())
 
     def scratch_folders(self) -> list[str]:
@@ -186,6 +191,35 @@ class StoreDraft:
         self.keys.delete(doomed)
         self.keys.delete([CLAIM])
         return nbytes
+
+
+def see_cleared(keys: KeySpace) -> bool:
+    """Wait as long as another run removes the old target; return whether it did, and has not come to a standstill.
+
+    Two that remove it would take away what one of them has written in the meantime.
+    """
+    left, patience = "", 0.0
+    while keys.head(CLEARED) is None:
+        first = next(all_but_draft(keys), "")
+        if not patience or first != left:
+            left, patience = first, time.monotonic() + SHARED_SECONDS
+        elif time.monotonic() >= patience:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
+
+
+def all_but_draft(keys: KeySpace) -> Iterator[str]:
+    """Yield the keys of the target itself."""
+    return (info.key for info in keys.list() if not info.key.startswith(f"{FOLDER}/"))
+
+
+def share_scratch(draft: StoreDraft, folder: str) -> None:
+    """Note where runs that share a draft have intermediates; raises InvalidInputError where one has said otherwise."""
+    if noted := draft.scratch_folders():
+        check_same_scratch(folder, noted, target=draft.location)
+    else:
+        draft.note_scratch(folder)
 
 
 def claim_data(claim: Claim, *, overwrite: bool = False) -> tuple[bytes, int, str]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from zarrmill.draft import Claim, Draft, remove_tree
 from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError, PublishError, ZarrmillError
 from zarrmill.execute.futures import collect
-from zarrmill.execute.intermediates import DiskIntermediates, Intermediates, StoreIntermediates
+from zarrmill.execute.intermediates import DiskIntermediates, Intermediates, StoreIntermediates, existing
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
@@ -30,6 +30,7 @@ from zarrmill.store_draft import (
     listed_keys,
     listed_sizes,
     scratch_name,
+    share_scratch,
 )
 
 Records = Mapping[str, bytes]
@@ -95,8 +96,8 @@ class Target(Protocol):
     def choose_scratch(self, scratch: str | os.PathLike[str] | None, *, spread: bool) -> Intermediates:
         """Return where intermediates go: into a folder that is given, else where all hosts reach them."""
 
-    def use_scratch(self, scratch: Intermediates) -> None:
-        """Note where intermediates lie."""
+    def use_scratch(self, scratch: Intermediates, *, shared: bool = False) -> None:
+        """Note where intermediates lie, the same place for all runs that share the draft."""
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return how to learn the size of a key of an array, None for one that is missing."""
@@ -146,10 +147,10 @@ class DiskTarget:
         folder = self._draft.default_scratch if scratch is None else self._draft.scratch_in(existing(scratch))
         return DiskIntermediates(folder)
 
-    def use_scratch(self, scratch: Intermediates) -> None:
+    def use_scratch(self, scratch: Intermediates, *, shared: bool = False) -> None:
         """Note the folder in the draft."""
         if scratch.folder is not None:
-            self._draft.use_scratch(scratch.folder)
+            self._draft.use_scratch(scratch.folder, shared=shared)
 
     def sizes(self, path: str) -> Callable[[str], int | None]:
         """Return how to ask for the size of a file."""
@@ -202,7 +203,9 @@ class StoreTarget:
     def claim(self, claim: Claim, *, resume: bool, shared: bool = False) -> tuple[bool, int]:
         """Create the claim below the target; an old target goes once it is there."""
         noted = [] if resume else self._noted_scratch()
-        found = self._draft.claim(claim, resume=resume, overwrite=self._overwrite, hide=self._hide_from_parents)
+        found = self._draft.claim(
+            claim, resume=resume, overwrite=self._overwrite, shared=shared, hide=self._hide_from_parents
+        )
         for folder in noted:
             remove_tree(folder)
         return found
@@ -223,8 +226,11 @@ class StoreTarget:
         folder = STORE_SCRATCH if scratch is None else existing(scratch)
         return DiskIntermediates(folder / scratch_name(self.location))
 
-    def use_scratch(self, scratch: Intermediates) -> None:
+    def use_scratch(self, scratch: Intermediates, *, shared: bool = False) -> None:
         """Note the folder below the target; remove what an earlier run had elsewhere."""
+        if shared:
+            share_scratch(self._draft, str(scratch.folder or ""))
+            return
         for other in self._noted_scratch():
             if other != scratch.folder:
                 remove_tree(other)
@@ -369,14 +375,6 @@ def check_apart(target: str, source: str, *, shown: str | None = None) -> None:
         raise InvalidInputError(f"target {shown} lies inside the source {source}. Write beside it.")
     if source.startswith(f"{target}/"):
         raise InvalidInputError(f"target {shown} holds the source {source}. Write beside it.")
-
-
-def existing(scratch: str | os.PathLike[str]) -> Path:
-    """Return the absolute path of a scratch folder; raises NotFoundError where there is none."""
-    folder = Path(os.path.abspath(scratch))
-    if not folder.is_dir():
-        raise NotFoundError(f"scratch folder {folder} is not there. Make it first (mkdir -p).")
-    return folder
 
 
 def put_checked(keys: KeySpace, key: str, data: bytes) -> None:

@@ -100,7 +100,13 @@ class UpdateDraft(StoreDraft):
     """Tells the claim of this run from others."""
 
     def claim(
-        self, claim: Claim, *, resume: bool, overwrite: bool, hide: Callable[[], None] = lambda: None
+        self,
+        claim: Claim,
+        *,
+        resume: bool,
+        overwrite: bool,
+        shared: bool = False,
+        hide: Callable[[], None] = lambda: None,
     ) -> tuple[bool, int]:
         """Take the target for an update; raises ResumeError while another request holds it."""
         found = self.read_claim()

@@ -31,6 +31,9 @@ from zarrmill.target import RunJournal, Target
 class Work:
     """A planned request at its target."""
 
+    alone = True
+    """Whether no other run is at work in the draft."""
+
     def __init__(
         self,
         plan: RechunkPlan,
@@ -142,10 +145,10 @@ class Work:
         if not self._placement.fenced:
             return None
         folder, scratch = self._target.folder, self._scratch.folder
-        target = stack.enter_context(fenced(folder)) if folder is not None else None
+        target = stack.enter_context(fenced(folder, alone=self.alone)) if folder is not None else None
         if not self._plan.scratch_bytes or scratch is None:
             return Fences(target, None)
-        return Fences(target, stack.enter_context(fenced(scratch)))
+        return Fences(target, stack.enter_context(fenced(scratch, alone=self.alone)))
 
     def _operation(self, fences: Fences | None) -> CopyOperation:
         data = self._target.open_data()

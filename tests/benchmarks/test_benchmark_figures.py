@@ -1,6 +1,9 @@
 """Rows, ratios and the checklist are computed from the runs as the report says."""
 
+import contextlib
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from benchmarks.blocks import block_shape, blocks
 from benchmarks.checklist import check_targets
 from benchmarks.floor.arena import Arena
+from benchmarks.measure import measured
 from benchmarks.protocol import Measurement
 from benchmarks.records import Run, summarise
 
@@ -37,6 +41,44 @@ def test_a_target_is_judged_by_its_ratio(ours, passed):
     ]
     check = next(check for check in check_targets(summarise(runs)) if "M: shards within 2.5" in check.wanted)
     assert check.passed is passed
+
+
+@pytest.mark.parametrize(("seconds", "passed"), [(1.2, True), (1.4, False)], ids=["within", "beyond"])
+def test_the_cluster_is_compared_with_the_threads(seconds, passed):
+    """On L and G the dask path may take 1.3 times the local threads, and each worker has the limit for itself."""
+    runs = [
+        *runs_of("L", "shards", "zarrmill", 1, role="ours"),
+        *runs_of("L", "shards", "zarrmill-dask", seconds, role="ours", peak=255 * MIB if passed else 257 * MIB),
+    ]
+    checks = [check for check in check_targets(summarise(runs)) if "dask" in check.wanted and "L:" in check.wanted]
+    assert [check.passed for check in checks if check.passed is not None] == [passed, passed]
+
+
+@pytest.mark.slow
+def test_a_peak_is_of_all_processes_or_of_the_largest():
+    """Two children of 60 MB each: together for a limit of the whole, the larger of them for one of each process."""
+    child = "import sys; sys.stdin.readline(); x = bytearray(60 << 20); print(len(x), flush=True); sys.stdin.readline()"
+    peaks = {}
+    for per_process in (False, True):
+        with contextlib.ExitStack() as stack:
+            made = [
+                stack.enter_context(
+                    subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                )
+                for _ in range(2)
+            ]
+            peaks[per_process] = measured(lambda made=made: list(map(grow, made)), per_process=per_process)[1].peak
+            for process in made:
+                process.communicate(b"\n")
+    assert 60 * MIB <= peaks[True] < 100 * MIB
+    assert 120 * MIB <= peaks[False] < 180 * MIB
+
+
+def grow(process):
+    """Have a child take its memory."""
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    process.stdout.readline()
 
 
 def test_a_target_without_its_runs_is_not_measured():

@@ -13,7 +13,8 @@ HERE = [
     contender
     for contender in CONTENDERS
     if contender.environment == "main"
-    and contender.name in {"zarrmill", "zarrmill-full-sync", "floor", "tensorstore", "zarrs", "zarr-python", "dask"}
+    and contender.name
+    in {"zarrmill", "zarrmill-full-sync", "zarrmill-dask", "floor", "tensorstore", "zarrs", "zarr-python", "dask"}
 ]
 
 

@@ -348,6 +348,13 @@ def test_address_where_nobody_answers(source, target, monkeypatch, address):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("address", ["tcp://", "tcp://host", "tls://host:port", "tcp://:8786"])
+def test_address_that_names_no_scheduler(address):
+    """Without host or port nobody is asked."""
+    with pytest.raises(InvalidInputError, match=f"{address} names no dask scheduler. Write its host and port"):
+        place(address)
+
+
 def test_scheduler_that_goes_away_ends_the_run(source, target, many_blocks):
     """A closed Client cannot be waited for."""
     options = many_blocks(1)

@@ -97,6 +97,18 @@ def test_earlier_runs_are_fenced_off(tmp_path):
     assert os.listdir(tmp_path) == ["data"]
 
 
+def test_runs_that_share_a_folder_leave_each_other_alone(tmp_path):
+    """One that begins or ends beside another takes nothing but its own fence away."""
+    with fenced(tmp_path, alone=False) as first:
+        with fenced(tmp_path, alone=False) as second:
+            assert set(os.listdir(tmp_path)) == {first.folder.name, second.folder.name}
+        first.check()
+        with pytest.raises(NotFoundError):
+            second.check()
+
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_failure_takes_the_fence_away(tmp_path):
     """Ctrl-C and errors end a run as well."""
     with pytest.raises(KeyboardInterrupt), fenced(tmp_path):

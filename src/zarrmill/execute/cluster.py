@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from zarrmill.errors import ClusterError, InvalidInputError
 from zarrmill.execute.executors import Placement, ProcessLostError, is_client
@@ -99,7 +100,19 @@ def place_on_cluster(executor: Any, *, workers: int | None) -> ClusterPlacement:
         raise
 
 
+def _check_address(address: str) -> None:
+    """Raise InvalidInputError for an address without host or port, of which dask itself comes to no good end."""
+    parts = urlsplit(address)
+    try:
+        whole = bool(parts.hostname and parts.port)
+    except ValueError:
+        whole = False
+    if not whole and parts.scheme in ("tcp", "tls"):
+        raise InvalidInputError(f"{address} names no dask scheduler. Write its host and port: tcp://host:8786.")
+
+
 def _connect(address: str) -> Client:
+    _check_address(address)
     try:
         from distributed import Client as Connection
     except ImportError as error:

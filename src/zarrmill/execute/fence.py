@@ -68,9 +68,12 @@ class Fences:
 
 
 @contextmanager
-def fenced(folder: Path) -> Iterator[Fence]:
-    """Fence a run off from earlier ones that wrote to the same folder, and at the end from later ones."""
-    for old in folder.glob(f"{PREFIX}*"):
+def fenced(folder: Path, *, alone: bool = True) -> Iterator[Fence]:
+    """Fence a run off from earlier ones that wrote to the same folder, and at the end from later ones.
+
+    One that is not ``alone`` shares the folder with others that are at work, and leaves their fences.
+    """
+    for old in folder.glob(f"{PREFIX}*") if alone else ():
         remove(old)
     fence = Fence(folder / f"{PREFIX}{uuid.uuid4().hex}")
     fence.folder.mkdir(parents=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zarrmill.errors import InvalidInputError
+from zarrmill.errors import InvalidInputError, NotFoundError
 from zarrmill.execute.chunk_files import read_fully
 from zarrmill.execute.fence import Fence
 from zarrmill.keyspace import KeySpace
@@ -192,6 +192,14 @@ class StoreIntermediates:
         except OSError:
             return self.keys.location
         return None
+
+
+def existing(scratch: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a scratch folder; raises NotFoundError where there is none."""
+    folder = Path(os.path.abspath(scratch))
+    if not folder.is_dir():
+        raise NotFoundError(f"scratch folder {folder} is not there. Make it first (mkdir -p).")
+    return folder
 
 
 def open_direct(path: Path, flags: int) -> int:
