@@ -207,7 +207,7 @@ class _Writing:
     def _exists(self, digest: str | None) -> AlreadyExistsError:
         return AlreadyExistsError(
             f"epoch {self._group.name} is in {self._keys.location} with other content (digest {digest}, not "
-            f"{self._group.digest}). Leave it, or say replace=True."
+            f"{self._group.digest}). Leave it, or say replace=True (--replace)."
         )
 
     def _sync(self) -> None:
