@@ -104,7 +104,8 @@ class CubeArray:
         if isinstance(rows, slice):
             places[members, ..., rows] = values
         else:
-            places[np.ix_(members, *map(range, places.shape[1:-1]), rows)] = values
+            axes: list[NDArray[Any]] = [np.asarray(members, dtype=np.int64), *map(np.arange, places.shape[1:-1]), rows]
+            places[np.ix_(*axes)] = values
 
     def _name_damaged(self, key: str, positions: list[int], found: Sequence[Buffer | None]) -> None:
         """Raise SourceFormatError with the object whose chunk cannot be decoded."""
