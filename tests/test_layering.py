@@ -49,6 +49,7 @@ ORDER = (
     ("verify",),
     ("publish",),
     ("update",),
+    ("update_report",),
     ("target",),
     ("update_target",),
     ("resume",),

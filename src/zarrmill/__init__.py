@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from zarrmill.jobs import check_draft, publish_draft, read_plan, run_blocks, write_plan
     from zarrmill.plan.rechunk import RechunkPlan
     from zarrmill.plan.summary import PlanReport
-    from zarrmill.rechunk import plan_rechunk, rechunk
+    from zarrmill.rechunk import plan_rechunk, plan_update, rechunk
     from zarrmill.report import RechunkReport
     from zarrmill.shared_work import BlocksReport
     from zarrmill.store import open_store
+    from zarrmill.update_report import UpdateReport
     from zarrmill.verify import Problem, VerifyReport, verify
 
 __version__ = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "ResumeError",
     "SourceChangedError",
     "SourceFormatError",
+    "UpdateReport",
     "VerifyError",
     "VerifyReport",
     "ZarrmillError",
@@ -73,6 +75,7 @@ __all__ = [
     "info",
     "open_store",
     "plan_rechunk",
+    "plan_update",
     "publish_draft",
     "read_plan",
     "rechunk",
@@ -92,6 +95,7 @@ _HOMES = {
     "Problem": "verify",
     "RechunkPlan": "plan.rechunk",
     "RechunkReport": "report",
+    "UpdateReport": "update_report",
     "VerifyReport": "verify",
     "check_draft": "jobs",
     "digest": "digests",
@@ -101,6 +105,7 @@ _HOMES = {
     "info": "info",
     "open_store": "store",
     "plan_rechunk": "rechunk",
+    "plan_update": "rechunk",
     "publish_draft": "jobs",
     "read_plan": "jobs",
     "rechunk": "rechunk",

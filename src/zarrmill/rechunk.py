@@ -27,6 +27,7 @@ from zarrmill.store import OpenedStore, asked_before, open_store, options_for
 from zarrmill.target import Target, open_target
 from zarrmill.units import parse_bytes
 from zarrmill.update import Published, Update
+from zarrmill.update_report import UpdateReport, summarize_update
 from zarrmill.update_target import open_published, open_update
 from zarrmill.update_work import UpdateWork
 from zarrmill.work import Work
@@ -169,6 +170,54 @@ def plan_rechunk(
     location = "" if place_to_write is None else place_to_write.location
     prepared = fitted(prepare(opened, request, remote=remote), location)
     return make_plan(prepared, target=location, limits=limits, verify=verify)
+
+
+def plan_update(
+    source: Any,
+    target: Any,
+    *,
+    chunks: SizesRequest | None,
+    shards: ShardsRequest = "auto",
+    codecs: CodecsRequest = "keep",
+    max_mem: str | int = "1GiB",
+    executor: str | Executor | Client | None = None,
+    workers: int | None = None,
+    checksum: bool = True,
+    arrays: Sequence[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> UpdateReport:
+    """Return what ``rechunk(..., update=True)`` would do again with the same arguments; nothing is written.
+
+    Metadata, records and the states of keys are read, and no values. Raises the errors of ``rechunk`` that can be told
+    before anything is read.
+
+    >>> import zarr, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> night = zarr.create_array(f"{folder}/by_epoch", shape=(100, 30), chunks=(100, 1), shards=(100, 10), dtype="f4")
+    >>> night[:, :20], same = 1.5, {"chunks": (1, 10), "shards": (100, 10)}
+    >>> _ = rechunk(f"{folder}/by_epoch", f"{folder}/by_object", update=True, **same)
+    >>> night[:, 20:] = 2.5
+    >>> report = plan_update(f"{folder}/by_epoch", f"{folder}/by_object", **same)
+    >>> report.arrays[0].changed_keys, report.arrays[0].changed, report.current
+    (1, ('axis 0 0:100', 'axis 1 20:30'), False)
+    """
+    _check_target(target, executor, update=True)
+    with closing(place(executor, workers=workers)) as placement:
+        limits = _limits(max_mem, placement)
+    opened = open_store(source, storage_options=options_for("source", storage_options))
+    options = options_for("target", storage_options)
+    published = open_published(target, storage_options=options)
+    place_to_write = _open_target(target, opened, published, overwrite=False, storage_options=options)
+    request = _request(chunks, shards, codecs, checksum, "full", arrays)
+    remote = Remote(target=place_to_write.copies)
+    prepared, change = _compare(prepare(opened, _beside(request, published), remote=remote), published)
+    plan = make_plan(
+        fitted(prepared, place_to_write.location), target=place_to_write.location, limits=limits, verify="full"
+    )
+    if change is not None:
+        change.take_plan(plan)
+        change.check_published()
+    return summarize_update(plan, change)
 
 
 def _beside(request: Request, published: Published | None) -> Request:

@@ -32,7 +32,7 @@ class Api:
 def api(monkeypatch):
     """Replace the public functions; a test sets ``api.answers``."""
     made = Api()
-    for name in ("rechunk", "estimate", "verify", "digest_report", "info", "discard"):
+    for name in ("rechunk", "estimate", "plan_update", "verify", "digest_report", "info", "discard"):
         monkeypatch.setattr(zarrmill, name, made.make(name), raising=False)
     return made
 

@@ -72,6 +72,44 @@ def test_ingest_with_everything_named(files, run):
     assert (curve["flux"].tolist(), curve["flux_err"].tolist(), curve.time.tolist()) == ([[5.0]], [[0.5]], [60_000.5])
 
 
+def test_ingest_of_a_file_that_tells_little(files, run):
+    """Columns without names, times counted from elsewhere, another unit: said on the command line."""
+    (files / "RR1.dat").write_text("1869.5,9.5,0.25\n1871.5,10.5,0.5\n")
+    run("lightcurves", "create", "survey", "--catalogue", "stars.csv", "--measurement", "V:unit=nJy")
+    words = "--format ascii.no_header --column key==RR1 --column time=col1 --column flux=col2 --column flux_err=col3"
+    words += " --column band==V --time-zero 49999.5 --time-scale utc --unit uJy"
+    result = run("lightcurves", "ingest", "survey", "RR1.dat", *words.split())
+
+    assert result.exit_code == 0, result.stderr
+    curve = LightcurveStorage.open("survey").get_lightcurve("RR1")
+    assert curve.time.tolist() == [51_869.0, 51_871.0]
+    assert (curve["flux"].tolist(), curve["flux_err"].tolist()) == ([[9500.0], [10_500.0]], [[250.0], [500.0]])
+    strange = run("lightcurves", "ingest", "survey", "RR1.dat", "--format", "ascii.nothing")
+    assert (strange.exit_code, strange.stderr.count("\n")) == (1, 1)
+
+
+def test_fits_files_with_several_tables(files, run):
+    """The one that is meant is named, of a catalogue as of a night; without a name the error says how."""
+    fits = pytest.importorskip("astropy.io.fits")
+    table = pytest.importorskip("astropy.table").Table
+    other = fits.BinTableHDU(table({"x": [1]}), name="OTHER")
+    stars = fits.BinTableHDU(table({"id": ["RR1"], "ra": [1.0], "dec": [2.0]}), name="STARS")
+    night = fits.BinTableHDU(table({"id": ["RR1"], "mjd": [6e4], "band": ["g"], "flux": [4.0]}), name="NIGHT")
+    fits.HDUList([fits.PrimaryHDU(), other, stars, night]).writeto("all.fits")
+    refused = run("lightcurves", "create", "survey", "--catalogue", "all.fits", "--measurement", "g")
+
+    assert (refused.exit_code, "there are 3 tables: OTHER, STARS, NIGHT. Name one (hdu, --hdu)" in refused.stderr) == (
+        2,
+        True,
+    )
+    made = run("lightcurves", "create", "survey", "--catalogue", "all.fits", "--hdu", "stars", "--measurement", "g")
+    assert made.exit_code == 0, made.stderr
+    assert run("lightcurves", "ingest", "survey", "all.fits", "--hdu", 3).exit_code == 0
+    assert LightcurveStorage.open("survey").get_lightcurve("RR1")["flux"].tolist() == [[4.0]]
+    unknown = run("lightcurves", "ingest", "survey", "all.fits", "--hdu", "NIHGT")
+    assert (unknown.exit_code, "'NIGHT'" in unknown.stderr) == (1, True)
+
+
 def test_relayout_and_prune(survey, run):
     """What is folded is read the same afterwards."""
     before = run("lightcurves", "get", "survey", "RR2", "--json").stdout
@@ -81,7 +119,9 @@ def test_relayout_and_prune(survey, run):
     assert (folded["epochs"], pruned["epochs"]) == (2, 2)
     assert run("lightcurves", "get", "survey", "RR2", "--json").stdout == before
     assert json.loads(run("lightcurves", "info", "survey", "--json").stdout)["folded"] == 2
-    assert "pending" in run("lightcurves", "info", "survey").stdout
+    shown = run("lightcurves", "info", "survey").stdout
+    assert "pending" in shown
+    assert "last time      MJD 60001.20000" in shown
 
 
 def test_get_prints_epochs(survey, run):

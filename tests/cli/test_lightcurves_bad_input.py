@@ -29,6 +29,9 @@ def survey(tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
+    table = pytest.importorskip("astropy.table").Table({"id": ["RR1"] * 500, "flux": np.ones(500)})
+    table.write(tmp_path / "whole.fits")
+    (tmp_path / "cut.fits").write_bytes((tmp_path / "whole.fits").read_bytes()[:6000])
     words = "create survey --catalogue stars.csv --measurement g:unit=nJy --measurement r:unit=nJy --flag edge=4"
     assert run("lightcurves", *words.split()).exit_code == 0
     assert run("lightcurves", "ingest", "survey", "a.csv").exit_code == 0
@@ -45,6 +48,7 @@ BAD = {
     "unknown band of a code": ("ingest survey strange.csv --band H=gg", "'g'"),
     "unknown objects": ("ingest survey unknown.csv --unmatched error", "XX1"),
     "text for numbers": ("ingest survey text.csv", "flux"),
+    "cut short": ("ingest survey cut.fits", "truncated"),
     "no table": ("ingest survey noise.bin", "noise.bin"),
     "empty table": ("ingest survey empty.csv", "empty.csv"),
     "no file": ("ingest survey no.csv", "no.csv"),
@@ -70,6 +74,7 @@ BAD = {
     "plot of an unknown object": ("plot survey RR3 --out a.png", "'RR2'"),
     "plot of an unknown band": ("plot survey RR1 --out a.png --only gg", "'g'"),
     "period of nothing": ("plot survey RR1 --out a.png --period 0", "period"),
+    "picture of no kind": ("plot survey RR1 --out a.unknown", "Let the name end in .png"),
     "export over the store": ("export survey survey", "survey"),
     "export into no folder": ("export survey no/such/a.parquet", "no/such"),
     "executor": ("relayout survey --executor gpu", "gpu"),

@@ -183,3 +183,68 @@ def test_plan_json_is_the_report(run, api):
     """--json gives the same."""
     api.answers["estimate"] = PLAN
     assert json.loads(run("plan", "a", "--json", "--no-calibrate").stdout) == PLANNED
+
+
+UPDATED = {
+    "source": "a.zarr",
+    "target": "b.zarr",
+    "published": True,
+    "current": False,
+    "blocks": 1,
+    "kept_blocks": 3,
+    "nbytes": 2**20,
+    "projected_mem": 2**28,
+    "max_mem": 2**30,
+    "processes": 1,
+    "arrays": [
+        {
+            "path": "flux",
+            "source_keys": 24,
+            "changed_keys": 1,
+            "changed": ["object 0:60", "epoch 9:10"],
+            "blocks": 1,
+            "kept_blocks": 3,
+            "nbytes": 2**20,
+        }
+    ],
+    "notes": [],
+}
+
+
+def test_plan_of_an_update_passes_its_arguments(run, api):
+    """What rechunk --update takes, but for how it is verified."""
+    api.answers["plan_update"] = Report(UPDATED)
+    done = run("plan", "a.zarr", "b.zarr", "--chunks", "object=1,epoch=-1", "--update")
+    asked = {name: value for name, value in DEFAULTS.items() if name != "verify"}
+    assert done.exit_code == 0, done.stderr
+    assert called(api) == (("a.zarr", "b.zarr"), asked)
+
+
+def test_plan_of_an_update_shows_what_is_done_again(run, api):
+    """How much of each array is new, where that is, and the blocks that read it."""
+    api.answers["plan_update"] = Report(UPDATED)
+    assert run("plan", "a", "b", "--update").stdout.splitlines() == [
+        "array  new source keys  where                    blocks  kept    moved",
+        "flux   1 of 24          object 0:60, epoch 9:10       1     3  1.0 MiB",
+        "",
+        "target            b.zarr",
+        "blocks            1 done again, 3 kept",
+        "moved             1.0 MiB",
+        "projected memory  256.0 MiB of 1.0 GiB",
+    ]
+    api.answers["plan_update"] = Report(UPDATED | {"current": True, "published": False})
+    out = run("plan", "a", "b", "--update").stdout
+    assert "up to date: nothing is to be done" in out
+    assert "not there yet: all is done" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [([], "Name the TARGET"), (["b", "--out", "p.json"], "--out"), (["b", "--price", "get=1"], "--price")],
+    ids=["no target", "with --out", "with --price"],
+)
+def test_plan_of_an_update_that_makes_no_sense(run, api, words, said):
+    """Wrong use, before anything is looked at."""
+    done = run("plan", "a", *words, "--update")
+    assert (done.exit_code, api.calls) == (2, [])
+    assert said in done.stderr

@@ -80,6 +80,33 @@ def test_decode_into_memory_of_the_right_size_only(name, nbytes):
         assert (out == 7).all()
 
 
+@pytest.mark.parametrize("name", ["zstd", "blosc", "blosc, bits"])
+def test_many_are_decoded_together(name):
+    """Each into its row; where one is of another size, or damaged, the caller is told to decode them one by one."""
+    codec = codec_of(name)
+    if codec.decode_many is None:
+        pytest.skip("this build of zstandard decodes one by one")
+    data = [data_of(SMALL, seed) for seed in range(5)]
+    encoded = [bytes(codec.encode(each)) for each in data]
+    rows = np.zeros((5, SMALL), "u1")
+
+    assert codec.decode_many([memoryview(each) for each in encoded], rows)
+    assert [row.tobytes() for row in rows] == data
+    longer = bytes(codec.encode(data_of(SMALL + 8)))
+    assert not codec.decode_many([*encoded[:4], longer], rows)
+    damaged = bytearray(encoded[2])
+    damaged[len(damaged) // 2 :] = bytes(len(damaged) - len(damaged) // 2)
+    assert not codec.decode_many([*encoded[:4], bytes(damaged)], rows) or rows[4].tobytes() != data[2]
+
+
+def test_many_of_blosc_that_are_cut_short_are_told():
+    """The size in the header is more than there is."""
+    codec = codec_of("blosc")
+    encoded = [bytes(codec.encode(data_of(SMALL, seed))) for seed in range(2)]
+    with pytest.raises(SourceFormatError, match="cut short"):
+        codec.decode_many([encoded[0], encoded[1][:-5]], np.zeros((2, SMALL), "u1"))
+
+
 @pytest.mark.parametrize("nbytes", [SMALL, LARGE], ids=str)
 def test_zstd_reads_frames_that_do_not_tell_their_size(nbytes):
     """Writers that stream leave the size out of the frame."""

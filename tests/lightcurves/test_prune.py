@@ -10,6 +10,7 @@ import pytest
 
 from tests.lightcurves.survey import Survey, make_epoch, time_of
 from zarrmill.errors import LockedError, SourceFormatError, VerifyError
+from zarrmill.lightcurves import ingest
 from zarrmill.lightcurves import prune as module
 from zarrmill.lightcurves.lock import Lock
 
@@ -95,3 +96,22 @@ def test_one_at_a_time(survey: Survey) -> None:
     survey.add(0)
     with Lock(survey.storage._view.keys), pytest.raises(LockedError):
         survey.storage.prune()
+
+
+def test_what_a_writer_is_about_to_commit_stays(survey: Survey, monkeypatch) -> None:
+    """A prune between the arrays of a replacement and its commit removes the folded content alone."""
+    survey.add(0, 1)
+    survey.storage.relayout()
+    other, real = survey.reopened(), ingest._Writing._replace
+
+    def replace(self):
+        other.prune()
+        real(self)
+
+    monkeypatch.setattr(ingest._Writing, "_replace", replace)
+    survey.epochs[0] = survey.epochs[5]
+    survey.add(0, replace=True)
+    survey.check(storage=survey.reopened())
+    survey.storage.relayout()
+    survey.check(storage=survey.reopened())
+    assert survey.reopened().verify().sound

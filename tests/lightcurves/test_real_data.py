@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from zarrmill.demo.macho import read_macho
+from zarrmill.demo.macho import Curve, read_macho
 from zarrmill.demo.ogle import read_ogle
+from zarrmill.lightcurves import ColumnRequest, CreateOptions, LightcurveStorage, TableRequest
 from zarrmill.lightcurves.epochs import EpochTarget, IngestOptions, plan_epochs
 from zarrmill.lightcurves.light_curve import LightCurve
 from zarrmill.lightcurves.periodogram import find_periods
 from zarrmill.lightcurves.photometry import Measurement
-from zarrmill.lightcurves.plot import plot_folded
+from zarrmill.lightcurves.plot import plot_folded, plot_light_curve
 from zarrmill.lightcurves.sky import PositionIndex, find_separation
 from zarrmill.lightcurves.sky_match import SkyMatcher
 from zarrmill.lightcurves.statistics import compute_statistics
@@ -104,6 +106,74 @@ def test_the_period_of_an_eclipsing_star_of_macho(stars, tmp_path):
     pytest.importorskip("matplotlib")
     plot_folded(lc, tmp_path / "folded.png", period=best)
     assert (tmp_path / "folded.png").stat().st_size > 20_000
+
+
+@pytest.mark.slow
+def test_macho_through_a_store(stars, tmp_path):
+    """Ingested from a file, folded, pruned: every magnitude and error is read back equal, and the curve is drawn."""
+    few = [replace(star, curves={band: first(curve, 12) for band, curve in star.curves.items()}) for star in stars]
+    make_table(few, tmp_path / "macho.csv")
+    catalogue = {"key": [s.name for s in few], "ra": [s.ra for s in few], "dec": [s.dec for s in few]}
+    options = CreateOptions(kind="magnitude", dtype="f8", epoch_block=100)
+    path = tmp_path / "store"
+    storage = LightcurveStorage.create(path, catalogue=catalogue, measurements=["B", "R"], options=options)
+    report = storage.ingest(tmp_path / "macho.csv", request=TableRequest(sync=False))
+    for step in (lambda: None, storage.relayout, storage.prune):
+        step()
+        opened = LightcurveStorage.open(path)
+        for star in few:
+            check_star(opened.get_lightcurve(star.name), star)
+
+    assert report.rows.matched == report.rows.rows == sum(len(c) for s in few for c in s.curves.values())
+    assert storage.verify().sound
+    pytest.importorskip("matplotlib")
+    plot_light_curve(storage.get_lightcurve(few[0].name), tmp_path / "star.png")
+    assert (tmp_path / "star.png").read_bytes().startswith(b"\x89PNG")
+
+
+def first(curve, count):
+    """Return the first measurements of a curve, each time once."""
+    keep = np.unique(curve.time, return_index=True)[1][:count]
+    return Curve(curve.time[keep], curve.magnitude[keep], curve.error[keep])
+
+
+def check_star(lc, star):
+    """Check the light curve of a store against what was published."""
+    for band, curve in star.curves.items():
+        one = lc.select(band)
+        seen = one.detected[:, 0]
+        np.testing.assert_array_equal(one.time[seen], curve.time)
+        np.testing.assert_array_equal(one["flux"][seen, 0], curve.magnitude)
+        np.testing.assert_array_equal(one["flux_err"][seen, 0], curve.error)
+
+
+@pytest.mark.slow
+def test_ogle_through_a_store(sky, tmp_path):
+    """Stars of a field with their mean magnitudes, matched by position, are read back equal, and one is drawn."""
+    centre = np.flatnonzero(np.isfinite(sky.magnitude_i) & np.isfinite(sky.magnitude_v))[1000]
+    index = PositionIndex.build(sky.ra, sky.dec)
+    near, _ = index.cone(sky.ra[centre], sky.dec[centre], 0.2)
+    rows = near[np.isfinite(sky.magnitude_i[near])]
+    catalogue = {"key": sky.name[rows], "ra": sky.ra[rows], "dec": sky.dec[rows], "period": sky.period[rows]}
+    options = CreateOptions(kind="magnitude", dtype="f8")
+    storage = LightcurveStorage.create(tmp_path / "ogle", catalogue=catalogue, measurements=["I", "V"], options=options)
+    seen = {"ra": sky.ra[rows], "dec": sky.dec[rows], "mjd": np.full(len(rows), 53_000.5)}
+    seen |= {"mag_I": sky.magnitude_i[rows], "mag_V": sky.magnitude_v[rows]}
+    columns = ColumnRequest(columns={"I": {"mag": "mag_I"}, "V": {"mag": "mag_V"}})
+    report = storage.ingest(seen, options=IngestOptions(columns=columns, match="sky", max_separation=0.1))
+    storage.relayout()
+    curves = storage.get_lightcurves(catalogue["key"])
+
+    assert len(rows) > 100
+    assert report.rows.matched + sum(n.count for f, n in report.rows.fates.items() if f != "ambiguous") == len(rows)
+    there = curves.detected[:, 0, 0]
+    assert there.sum() == report.rows.matched > 0.95 * len(rows)
+    np.testing.assert_array_equal(curves["flux"][there, 0, 0], sky.magnitude_i[rows][there])
+    np.testing.assert_array_equal(curves["flux"][there, 0, 1], sky.magnitude_v[rows][there])
+    np.testing.assert_array_equal(storage.objects["period"], sky.period[rows])
+    pytest.importorskip("matplotlib")
+    plot_light_curve(storage.get_lightcurve(catalogue["key"][int(np.argmax(there))]), tmp_path / "ogle.png")
+    assert (tmp_path / "ogle.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

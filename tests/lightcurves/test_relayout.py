@@ -211,6 +211,31 @@ def test_epochs_that_come_during_a_relayout_are_kept(survey: Survey, monkeypatch
     survey.check()
 
 
+def test_a_replacement_waits_for_a_relayout(survey: Survey, monkeypatch) -> None:
+    """What is said to be replaced while its old content is being folded is what is read afterwards."""
+    survey.add(0, 1)
+    other, real, outcomes = survey.reopened(), fold._ShardFold.write, []
+
+    def replace():
+        outcomes.append(other.populate_epoch(0, survey.epochs[5], time=time_of(0), replace=True).outcome)
+
+    thread = threading.Thread(target=replace)
+
+    def write(self, values):
+        if thread.ident is None:
+            thread.start()
+            thread.join(0.3)
+        return real(self, values)
+
+    monkeypatch.setattr(fold._ShardFold, "write", write)
+    assert survey.storage.relayout(executor="serial").epochs == 2
+    thread.join()
+    assert outcomes == ["replaced"]
+    survey.epochs[0] = survey.epochs[5]
+    survey.check(storage=survey.reopened())
+    assert survey.reopened().verify().sound
+
+
 @pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
 def test_executors_do_the_same(make_survey, executor) -> None:
     """Blocks run in any executor."""

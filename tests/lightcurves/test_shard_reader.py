@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import uuid
 
@@ -114,6 +115,17 @@ def test_a_closed_file_is_never_read(tmp_path, monkeypatch) -> None:
         thread.join()
     assert not wrong
     assert len(os.listdir("/proc/self/fd")) <= before + 3
+
+
+@pytest.mark.parametrize(
+    ("soft", "arrays", "held"),
+    [(1024, 3, 85), (1024, 6, 42), (1_048_576, 6, 256), (resource.RLIM_INFINITY, 3, 256), (20, 6, 1)],
+    ids=["usual", "many arrays", "raised", "none", "tiny"],
+)
+def test_open_files_leave_room_for_others(monkeypatch, soft, arrays, held) -> None:
+    """The shards of all arrays together take a quarter of the files that the process may open."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    assert shard_reader.files_held(arrays) == held
 
 
 def test_held_values_leave_in_order() -> None:

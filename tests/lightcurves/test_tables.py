@@ -241,3 +241,26 @@ def test_warnings_of_a_reader_become_notes(tmp_path):
 
     assert table["TIME"].unit == "BJD - 2454833"
     assert any("BJD" in note for note in table.notes)
+
+
+def test_a_file_that_was_cut_short_says_so(tmp_path, capfd):
+    """In the one line of the error, and nowhere else."""
+    astropy_table.Table({"flux": np.ones(3000)}).write(tmp_path / "whole.fits")
+    (tmp_path / "cut.fits").write_bytes((tmp_path / "whole.fits").read_bytes()[:9000])
+
+    with pytest.raises(SourceFormatError, match=r"truncated.*Get the file again") as caught:
+        read_table(tmp_path / "cut.fits")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_damage_that_a_checksum_tells_becomes_a_note(tmp_path):
+    """Files with FITS checksums are compared with them."""
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(astropy_table.Table({"flux": np.ones(300)}), name="T")])
+    hdus.writeto(tmp_path / "t.fits", checksum=True)
+    assert read_table(tmp_path / "t.fits").notes == ()
+    data = bytearray((tmp_path / "t.fits").read_bytes())
+    data[-2800] ^= 1
+    (tmp_path / "t.fits").write_bytes(data)
+
+    assert any("Datasum verification failed" in note for note in read_table(tmp_path / "t.fits").notes)

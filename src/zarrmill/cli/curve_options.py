@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WHAT = "What it holds"
 _ROWS = "Rows and their objects"
+_FILES = "Files"
 _SAFETY = "Safety"
 
 
@@ -139,6 +140,44 @@ Unmatched = Annotated[
     UnmatchedChoice,
     typer.Option("--unmatched", help="Rows of unknown objects: leave out, refuse, or add.", rich_help_panel=_ROWS),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="WORD",
+        help="Format of the files as astropy calls it, where their names do not tell: ascii.no_header.",
+        rich_help_panel=_FILES,
+    ),
+]
+Hdu = Annotated[
+    str | None,
+    typer.Option(
+        "--hdu",
+        metavar="NAME",
+        help="Table of FITS files that have several, by name or number.",
+        rich_help_panel=_FILES,
+    ),
+]
+TimeZero = Annotated[
+    float | None,
+    typer.Option(
+        "--time-zero", metavar="MJD", help="Modified Julian date of time 0 of the tables.", rich_help_panel=_ROWS
+    ),
+]
+TableScale = Annotated[
+    str | None,
+    typer.Option("--time-scale", metavar="SCALE", help="Scale of the times of the tables.", rich_help_panel=_ROWS),
+]
+TableUnit = Annotated[
+    str | None,
+    typer.Option("--unit", metavar="UNIT", help="Unit of values and errors, whatever is told.", rich_help_panel=_ROWS),
+]
+ZeroPoint = Annotated[
+    float | None,
+    typer.Option(
+        "--zero-point", metavar="MAG", help="Magnitude of a flux of one unit in the tables.", rich_help_panel=_ROWS
+    ),
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Replace an epoch that has other content.", rich_help_panel=_SAFETY)
 ]
@@ -235,6 +274,15 @@ def read_number(text: str, *, option: str) -> float:
         return float(text)
     except ValueError as error:
         raise InvalidInputError(f"{option}: {text!r} is no number.") from error
+
+
+def read_hdu(text: str | None) -> int | str | None:
+    """Return a table of a FITS file: a number where the text is one, else a name.
+
+    >>> read_hdu("2"), read_hdu("LIGHTCURVE"), read_hdu(None)
+    (2, 'LIGHTCURVE', None)
+    """
+    return int(text) if text is not None and text.isdigit() else text
 
 
 def read_epoch(text: str | None) -> int | str | None:

@@ -16,8 +16,17 @@ STATUS = ("not ingested", "not observed", "not detected", "")
 
 def fact_tables(data: Json) -> list[Table]:
     """Return every fact of a report on a line of its own."""
-    rows = [[key.replace("_", " "), say(key, value)] for key, value in data.items() if not isinstance(value, Mapping)]
+    rows = [[_say_name(key), _say_fact(key, value)] for key, value in data.items() if not isinstance(value, Mapping)]
     return [Table(rows)]
+
+
+def _say_name(key: str) -> str:
+    return "size" if key == "nbytes" else key.replace("_", " ")
+
+
+def _say_fact(key: str, value: Any) -> str:
+    """Return a fact; a time is a modified Julian date, of which every digit counts."""
+    return f"MJD {value:.5f}" if key.endswith("_time") and value is not None else say(key, value)
 
 
 def ingest_tables(data: Json) -> list[Table]:
@@ -86,6 +95,11 @@ def _say_cell(value: Any) -> str:
 def check_tables(data: Json) -> list[Table]:
     """Return the problems, and the verdict."""
     found = [[problem["code"], problem["path"], problem["message"]] for problem in data["problems"]]
-    verdict = "sound" if data["sound"] else f"not sound: {len(found)} problem{'' if len(found) == 1 else 's'}"
-    seen = f"{data['blocks']} blocks and {data['epochs']} epochs read in {say('seconds', data['seconds'])}"
+    verdict = "sound" if data["sound"] else f"not sound: {_say_count(len(found), 'problem')}"
+    counts = " and ".join(_say_count(data[name], name.removesuffix("s")) for name in ("blocks", "epochs"))
+    seen = f"{counts} read in {say('seconds', data['seconds'])}"
     return [Table(found, columns=["problem", "where", "what"]), Table([[f"{verdict}, {seen}"]])]
+
+
+def _say_count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -29,6 +29,8 @@ def create(
     catalogue: curve_options.CatalogueFile = None,
     column: curve_options.Roles = None,
     keep: curve_options.Keep = None,
+    format: curve_options.Format = None,
+    hdu: curve_options.Hdu = None,
     measurement: curve_options.Measurements = None,
     magnitudes: curve_options.Magnitudes = False,
     unit: curve_options.Unit = "",
@@ -44,6 +46,7 @@ def create(
     """Make a store for a number of objects, or for those in a catalogue."""
     from zarrmill.lightcurves import CreateOptions, LightcurveStorage
     from zarrmill.lightcurves.catalogue_files import read_catalogue
+    from zarrmill.lightcurves.tables import read_table
 
     settings = CreateOptions(
         kind="magnitude" if magnitudes else "flux",
@@ -55,7 +58,8 @@ def create(
         storage_options=options.read_storage_options(storage_option),
     )
     roles = curve_options.read_pairs(column, option="--column")
-    found = None if catalogue is None else read_catalogue(catalogue, columns=roles, keep=keep)
+    table = None if catalogue is None else read_table(catalogue, format=format, hdu=curve_options.read_hdu(hdu))
+    found = None if table is None else read_catalogue(table, columns=roles, keep=keep)
     names = [curve_options.read_measurement(text) for text in measurement or ()] or None
     made = LightcurveStorage.create(
         store, n_objects=objects, catalogue=found, max_epochs=max_epochs, measurements=names, options=settings
@@ -76,6 +80,12 @@ def ingest(
     match: curve_options.Match = curve_options.MatchChoice.auto,
     max_separation: curve_options.MaxSeparation = 1.0,
     tolerance: curve_options.Tolerance = 0.0,
+    time_zero: curve_options.TimeZero = None,
+    time_scale: curve_options.TableScale = None,
+    unit: curve_options.TableUnit = None,
+    zero_point: curve_options.ZeroPoint = None,
+    format: curve_options.Format = None,
+    hdu: curve_options.Hdu = None,
     unmatched: curve_options.Unmatched = curve_options.UnmatchedChoice.report,
     replace: curve_options.Replace = False,
     sync: options.Sync = True,
@@ -89,11 +99,20 @@ def ingest(
     from zarrmill.lightcurves.table_ingest import TableRequest
 
     bands = curve_options.read_pairs(band, option="--band")
-    columns = ColumnRequest(preset=preset, columns=curve_options.read_roles(column), bands=bands)
+    columns = ColumnRequest(
+        preset=preset,
+        columns=curve_options.read_roles(column),
+        bands=bands,
+        time_zero=time_zero,
+        time_scale=time_scale,
+        unit=unit,
+        zero_point=zero_point,
+    )
     how = IngestOptions(columns=columns, match=match.value, max_separation=max_separation, tolerance=tolerance)
-    request = TableRequest(curve_options.read_epoch(epoch), time, replace, unmatched.value, sync)
+    name, table = curve_options.read_epoch(epoch), curve_options.read_hdu(hdu)
+    request = TableRequest(name, time, replace, unmatched.value, sync, format, table)
     storage = _open(store, storage_option)
-    reports = [storage.ingest(table, options=how, request=request).to_json() for table in tables]
+    reports = [storage.ingest(file, options=how, request=request).to_json() for file in tables]
     show(Shown({"tables": reports}), curve_tables.ingest_tables, as_json=json)
 
 

@@ -172,6 +172,14 @@ Update = Annotated[
         rich_help_panel=_SAFETY,
     ),
 ]
+PlanUpdate = Annotated[
+    bool,
+    typer.Option(
+        "--update",
+        help="Show which blocks `rechunk --update` would do again, and how much of the source is new or changed.",
+        rich_help_panel=_SAFETY,
+    ),
+]
 StorageOptions = Annotated[
     list[str] | None,
     typer.Option(
@@ -295,6 +303,16 @@ def read_storage_options(texts: Sequence[str] | None) -> Mapping[str, Any] | Non
             raise InvalidInputError(f"--storage-option {name.strip()} is given twice. Give it once.")
         options[key] = value
     return found or None
+
+
+def check_plan_update(target: str | None, *, out: str | None, price: str | None) -> None:
+    """Raise InvalidInputError for what makes no sense beside ``plan --update``."""
+    if target is None:
+        raise InvalidInputError("--update compares SOURCE with the target that was made from it. Name the TARGET, too.")
+    if out is not None:
+        raise InvalidInputError("--out writes a plan for array jobs, which make a target anew. Leave out --update.")
+    if price is not None:
+        raise InvalidInputError("--price is not known for an update. Leave out one of --price and --update.")
 
 
 def read_prices(text: str | None) -> dict[str, float] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import zarrmill
 from zarrmill.cli import options, tables
 from zarrmill.cli.failures import resumable
@@ -24,6 +26,7 @@ def plan(
     storage_option: options.StorageOptions = None,
     price: options.Price = None,
     calibrate: options.Calibrate = True,
+    update: options.PlanUpdate = False,
     out: options.PlanOut = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -32,38 +35,25 @@ def plan(
 
     Example: zarrmill plan survey.zarr --chunks object=1,epoch=-1 --max-mem 2GiB
     """
+    asked: dict[str, Any] = {
+        "chunks": options.read_chunks(chunks),
+        "shards": options.read_shards(shards),
+        "codecs": codec,
+        "max_mem": max_mem,
+        "executor": executor,
+        "workers": workers,
+        "checksum": checksum,
+        "arrays": array,
+        "storage_options": options.read_storage_options(storage_option),
+    }
+    if update:
+        options.check_plan_update(target, out=out, price=price)
+        show(zarrmill.plan_update(source, target, **asked), tables.update_tables, as_json=json)
+        return
+    asked["verify"] = verify.value
     if out is not None:
-        planned = zarrmill.plan_rechunk(
-            source,
-            target,
-            chunks=options.read_chunks(chunks),
-            shards=options.read_shards(shards),
-            codecs=codec,
-            max_mem=max_mem,
-            executor=executor,
-            workers=workers,
-            verify=verify.value,
-            checksum=checksum,
-            arrays=array,
-            storage_options=options.read_storage_options(storage_option),
-        )
-        zarrmill.write_plan(planned, out)
-    report = zarrmill.estimate(
-        source,
-        target,
-        chunks=options.read_chunks(chunks),
-        shards=options.read_shards(shards),
-        codecs=codec,
-        max_mem=max_mem,
-        executor=executor,
-        workers=workers,
-        verify=verify.value,
-        checksum=checksum,
-        arrays=array,
-        storage_options=options.read_storage_options(storage_option),
-        prices=options.read_prices(price),
-        calibrate=calibrate,
-    )
+        zarrmill.write_plan(zarrmill.plan_rechunk(source, target, **asked), out)
+    report = zarrmill.estimate(source, target, **asked, prices=options.read_prices(price), calibrate=calibrate)
     show(report, tables.plan_tables, as_json=json)
 
 

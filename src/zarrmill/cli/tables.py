@@ -104,6 +104,23 @@ def plan_tables(data: Json) -> list[Table]:
     ]  # fmt: skip
 
 
+def update_tables(data: Json) -> list[Table]:
+    """Return what an update would do again."""
+    arrays = [
+        row | {"new": f"{row['changed_keys']:,} of {row['source_keys']:,}", "where": ", ".join(row["changed"]) or "-"}
+        for row in data["arrays"]
+    ]
+    columns = {"array": "path", "new source keys": "new", "where": "where", "blocks": "blocks", "kept": "kept_blocks"}
+    facts = [
+        ["target", f"{data['target']}{'' if data['published'] else ', which is not there yet: all is done'}"],
+        ["blocks", f"{data['blocks']:,} done again, {data['kept_blocks']:,} kept"],
+        ["moved", format_bytes(data["nbytes"])],
+        ["projected memory", _say_limit(data["projected_mem"], data)],
+    ]
+    verdict = [["up to date: nothing is to be done"]] if data["current"] else []
+    return [_pick(arrays, columns | {"moved": "nbytes"}), Table(facts), Table(verdict), _notes(data)]
+
+
 def _request_facts(requests: Json | None) -> list[list[str]]:
     """Return a line for each end in a store, for an earlier run, and for the cost."""
     if requests is None:

@@ -144,7 +144,19 @@ def _blosc(config: Mapping[str, Any]) -> BytesCodec:
         codec.decode(data, out)
         return True
 
-    return BytesCodec("blosc", codec.encode, decode, decode_into)
+    def decode_many(parts: Sequence[Any], rows: NDArray[np.uint8]) -> bool:
+        for part in parts:
+            check_whole(part)
+            if int.from_bytes(part[4:8], "little") != rows.shape[1]:
+                return False
+        try:
+            decoded = b"".join(map(numcodecs.blosc.decompress, parts))
+        except RuntimeError:
+            return False
+        rows[:] = np.frombuffer(decoded, dtype=np.uint8).reshape(rows.shape)
+        return True
+
+    return BytesCodec("blosc", codec.encode, decode, decode_into, decode_many=decode_many)
 
 
 def _gzip(config: Mapping[str, Any]) -> BytesCodec:

@@ -30,6 +30,8 @@ def read_astropy(path: Path, *, format: str | None, hdu: int | str | None) -> Ta
     Raises SourceFormatError for what cannot be read, InvalidInputError where one of several tables must be named.
     """
     lower = path.name.lower()
+    # Its first import sends warnings to a log of its own, past those who record them.
+    load("astropy.table")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -40,10 +42,17 @@ def read_astropy(path: Path, *, format: str | None, hdu: int | str | None) -> Ta
         except (SourceFormatError, InvalidInputError, KeyError):
             raise
         except Exception as error:  # whatever a parser of some format raises
-            reason = " ".join(str(error).split())[:200]
-            raise SourceFormatError(f"{path}: no table can be read ({reason}). Give its format.") from error
-        notes = dict.fromkeys(" ".join(str(each.message).split())[:200] for each in caught)
+            reason = "; ".join(_say(each) for each in [*(warned.message for warned in caught[:1]), error])
+            raise SourceFormatError(
+                f"{path}: no table can be read ({reason}). Get the file again, or give its format (--format)."
+            ) from error
+        notes = dict.fromkeys(_say(each.message) for each in caught)
     return from_astropy(table, name=path.name, meta=meta, notes=tuple(notes))
+
+
+def _say(problem: object) -> str:
+    """Return a warning or an error in one line."""
+    return " ".join(str(problem).split())[:200]
 
 
 def _find_format(path: Path) -> str | None:
@@ -60,7 +69,7 @@ def _find_format(path: Path) -> str | None:
 def _read_fits(path: Path, hdu: int | str | None) -> tuple[Any, dict[str, Any]]:
     """Return a table of a FITS file, and the keywords of its first header, which tell of the object."""
     fits = load("astropy.io.fits")
-    with fits.open(path, memmap=False) as hdus:
+    with fits.open(path, memmap=False, checksum=True) as hdus:
         tables = {
             each.name or str(i): i for i, each in enumerate(hdus) if isinstance(each, fits.BinTableHDU | fits.TableHDU)
         }
@@ -80,7 +89,7 @@ def _choose_hdu(tables: Mapping[str, int], hdu: int | str | None, *, where: str)
     if LDAC_OBJECTS in tables:
         return tables[LDAC_OBJECTS]
     if len(tables) > 1:
-        raise InvalidInputError(f"{where}: there are {len(tables)} tables: {', '.join(tables)}. Name one by hdu.")
+        raise InvalidInputError(f"{where}: there are {len(tables)} tables: {', '.join(tables)}. Name one (hdu, --hdu).")
     return next(iter(tables.values()))
 
 

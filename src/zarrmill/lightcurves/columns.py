@@ -245,7 +245,7 @@ def _find_zero(table: Table, time: TimeNames) -> float:
     if parts[0] is None:
         raise InvalidInputError(
             f"{table.name}: there is no keyword {time.zero[0]}, which tells when time 0 of {time.name!r} is. "
-            f"Set time_zero."
+            f"Set time_zero (--time-zero)."
         )
     return sum(float(part) for part in parts if part is not None) - 2_400_000.5
 
@@ -276,7 +276,8 @@ class _Finder:
             known = ", ".join(dict.fromkeys(names.value for names in self.preset.values))
             raise InvalidInputError(
                 f"{self.table.name}: no column holds values; {self.preset.name!r} looks for {known}. Its columns are "
-                f"{', '.join(self.table.columns)}. Say which by columns, as {{'flux': NAME}}."
+                f"{', '.join(self.table.columns)}. Say which by columns, as {{'flux': NAME}} "
+                f"(--column flux=NAME)."
             )
         best = next((names for names in fitting if names.kind == self.kind), fitting[0])
         return _existing(self.table, best)

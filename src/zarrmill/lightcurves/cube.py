@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zarrmill.codecs.bytes_codecs import Buffer
 from zarrmill.errors import SourceFormatError
 from zarrmill.grid import ceil_div
 from zarrmill.keyspace import KeySpace
@@ -34,7 +35,7 @@ class CubeArray:
         self.shard_objects = schema.sizes.shard_objects
         self._keys = keys
         assert self.stored.index is not None
-        self._shards = open_shards(keys, self.stored.index)
+        self._shards = open_shards(keys, self.stored.index, arrays=len(schema.fields))
 
     def key(self, shard: int, block: int) -> str:
         """Return the key of a shard of objects at a block of epochs."""
@@ -81,17 +82,39 @@ class CubeArray:
     def _read_group(
         self, part: BlockPart, shard: int, members: list[int], numbers: list[int], out: NDArray[Any]
     ) -> None:
-        """Set the rows of objects of one shard."""
-        key, decode, rows, columns = self.key(shard, part.number), self.stored.chain.decode, part.rows, part.columns
+        """Set the rows of objects of one shard: decoded one below the other, and moved to their places at once."""
+        key = self.key(shard, part.number)
         found = self._shards.read_some(key, numbers, generation=part.generation)
-        for member, number, data in zip(members, numbers, found, strict=True):
-            if data is None:
-                out[member, rows] = self.field.fill
-                continue
+        stored = [data for data in found if data is not None]
+        chunks = np.empty((len(stored), *self.stored.chunk), dtype=self.stored.dtype)
+        try:
+            self.stored.chain.decode_many(stored, chunks)
+        except SourceFormatError:
+            self._name_damaged(key, [shard * self.shard_objects + number for number in numbers], found)
+            raise
+        if len(stored) < len(found):
+            absent = [member for member, data in zip(members, found, strict=True) if data is None]
+            self._set(out, absent, part.rows, self.field.fill)
+            members = [member for member, data in zip(members, found, strict=True) if data is not None]
+        self._set(out, members, part.rows, chunks[:, 0][..., part.columns])
+
+    def _set(self, out: NDArray[Any], members: list[int], rows: Rows, values: Any) -> None:
+        """Set rows of some members of an array (object, row, …) from values (member, …, row)."""
+        places = np.moveaxis(out, 1, -1)
+        if isinstance(rows, slice):
+            places[members, ..., rows] = values
+        else:
+            axes: list[NDArray[Any]] = [np.asarray(members, dtype=np.int64), *map(np.arange, places.shape[1:-1]), rows]
+            places[np.ix_(*axes)] = values
+
+    def _name_damaged(self, key: str, positions: list[int], found: Sequence[Buffer | None]) -> None:
+        """Raise SourceFormatError with the object whose chunk cannot be decoded."""
+        for position, data in zip(positions, found, strict=True):
             try:
-                out[member, rows] = decode(data)[0][..., columns].T
+                if data is not None:
+                    self.stored.chain.decode(data)
             except SourceFormatError as error:
-                raise _damaged(self._keys, key, shard * self.shard_objects + number, error) from error
+                raise _damaged(self._keys, key, position, error) from error
 
     def read_shard(self, shard: int, block: int, *, rows: int) -> NDArray[Any]:
         """Return the first rows of a whole shard: (object, measurement, epoch) or (object, epoch)."""

@@ -51,7 +51,7 @@ class CurveReader:
 
     def read_some(self, snapshot: Snapshot, positions: NDArray[np.int64], fields: Sequence[Field]) -> Arrays:
         """Return the arrays (object, row, measurement), or (object, row), of many objects."""
-        out = {field.name: self._empty(field, (len(positions), snapshot.n_rows)) for field in fields}
+        out = {field.name: self._empty_by_row(field, len(positions), snapshot.n_rows) for field in fields}
         for field in fields:
             for part in snapshot.blocks:
                 self._cubes[field.name].read_some(part, positions, out[field.name])
@@ -84,6 +84,11 @@ class CurveReader:
         reads = (partial(self._pending.read_some, epoch, field, positions) for _, epoch in snapshot.pending)
         for (row, _), values in zip(snapshot.pending, gather(request_pool(self._keys), reads), strict=True):
             out[:, row] = values
+
+    def _empty_by_row(self, field: Field, objects: int, rows: int) -> NDArray[Any]:
+        """Return an array (object, row, measurement) with the rows side by side in memory, as chunks have them."""
+        m = (self._schema.n_measurements,) if field.per_measurement else ()
+        return np.moveaxis(np.empty((objects, *m, rows), dtype=field.type), -1, 1)
 
     def _empty(self, field: Field, shape: tuple[int, ...]) -> NDArray[Any]:
         m = (self._schema.n_measurements,) if field.per_measurement else ()

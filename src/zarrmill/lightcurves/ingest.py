@@ -34,7 +34,7 @@ UNMATCHED = ("error", "report", "add")
 NAMED = 10
 """Keys of unmatched rows that a report names."""
 LOCK_SECONDS = 60.0
-"""Seconds to wait for the lock when an epoch that is folded is replaced, or objects are added on the way."""
+"""Seconds to wait for the lock when an epoch is replaced, or objects are added on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,26 +170,28 @@ class _Writing:
             raise self._exists(known)
         self._view.writer.write(group, values)
         self._sync()
-        if known is None and not self._request.replace:
-            return self._commit()
-        if folded is None:
-            replace_epoch(keys, group)
-        else:
-            self._replace_folded()
-        self._sync_commit()
-        return "replaced" if known is not None else "added"
+        if known is None and (outcome := self._commit()) is not None:
+            return outcome
+        self._replace()
+        return "replaced"
 
-    def _commit(self) -> str:
+    def _commit(self) -> str | None:
+        """Make a new epoch visible; return None where another writer was faster and is to give way."""
         if commit_epoch(self._keys, self._group):
             self._sync_commit()
             return "added"
         there = load_epoch(self._keys, self._group.name)
         if there is not None and there.digest == self._group.digest:
             return "unchanged"
+        if self._request.replace:
+            return None
         raise self._exists(None if there is None else there.digest)
 
-    def _replace_folded(self) -> None:
-        """Put the new content first, which no reader asks for yet, and then take the old one back from the record."""
+    def _replace(self) -> None:
+        """Put the new content first, and then take the old one back from the record where it is folded.
+
+        The lock keeps a relayout away that has read the old content and would record that as folded.
+        """
         with Lock(self._keys, wait=LOCK_SECONDS) as lock:
             replace_epoch(self._keys, self._group)
             self._sync_commit()
@@ -207,7 +209,7 @@ class _Writing:
     def _exists(self, digest: str | None) -> AlreadyExistsError:
         return AlreadyExistsError(
             f"epoch {self._group.name} is in {self._keys.location} with other content (digest {digest}, not "
-            f"{self._group.digest}). Leave it, or say replace=True."
+            f"{self._group.digest}). Leave it, or say replace=True (--replace)."
         )
 
     def _sync(self) -> None:

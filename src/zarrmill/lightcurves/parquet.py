@@ -89,7 +89,9 @@ def write_parquet(
 
 def _check_free(there: bool, place: str, options: ParquetOptions) -> None:
     if there and not options.overwrite:
-        raise AlreadyExistsError(f"{place}: there is a file already. Choose another name, or say overwrite.")
+        raise AlreadyExistsError(
+            f"{place}: there is a file already. Choose another name, or say overwrite (--overwrite)."
+        )
 
 
 def _send(keys: ObjectKeys, name: str, batches: Iterable[LightCurves], options: ParquetOptions) -> ParquetReport:

@@ -113,6 +113,7 @@ class _Drawing:
 
     def finish(self, target: Target, label: str, *, dates: bool = False) -> Any:
         """Return the figure, drawn and written."""
+        check_format(target)
         panels: dict[tuple[str, str], list[_Series]] = {}
         for each in self.series:
             panels.setdefault((each.measurement.kind, each.measurement.unit), []).append(each)
@@ -193,6 +194,16 @@ class _Drawing:
         margin = 0.02 * float(np.ptp(every)) or 0.5
         axes.set_xlim(every.min() - margin, every.max() + margin)
         axes.ticklabel_format(axis="x", useOffset=False, style="plain")
+
+
+def check_format(target: Target) -> None:
+    """Raise InvalidInputError for a file whose name is of no kind of picture."""
+    if not isinstance(target, str | Path):
+        return
+    known = load("matplotlib.backends.backend_agg").FigureCanvasAgg.get_supported_filetypes()
+    ending = Path(target).suffix.lower().removeprefix(".")
+    if ending and ending not in known:
+        raise InvalidInputError(f"{target}: {ending!r} is no kind of picture. Let the name end in .png, .pdf or .svg.")
 
 
 def _find_series(lc: LightCurve, x: NDArray[np.float64], turns: int, *, limits: bool) -> Iterator[_Series]:

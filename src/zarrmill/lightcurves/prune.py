@@ -63,14 +63,15 @@ def prune(view: View, *, verify: bool = True) -> PruneReport:
         if verify and done:
             length = view.schema.sizes.epoch_block
             check_blocks(keys, view.schema, record, {folded[name][0] // length for name in done})
-        gone = [info for name in done for info in _whole_first(by_epoch.pop(name), name)]
+        taken = [_take_folded(by_epoch, name, folded[name][1]) for name in done]
+        gone = [info for infos in taken for info in infos]
         left = list(_abandoned(keys, by_epoch))
         keys.delete(info.key for info in [*gone, *left])
     view.forget()
     folders = {"/".join(info.key.split("/")[:3]) for info in left}
     nbytes = sum(info.nbytes or 0 for info in [*gone, *left])
     seconds = time.perf_counter() - begun
-    return PruneReport(keys.location, len(done), len(folders), len(gone) + len(left), nbytes, seconds)
+    return PruneReport(keys.location, sum(map(bool, taken)), len(folders), len(gone) + len(left), nbytes, seconds)
 
 
 def _is_folded(keys: KeySpace, name: str, digest: str) -> bool:
@@ -79,9 +80,16 @@ def _is_folded(keys: KeySpace, name: str, digest: str) -> bool:
     return epoch is None or epoch.digest == digest
 
 
-def _whole_first(infos: list[KeyInfo], name: str) -> list[KeyInfo]:
-    """Return the keys of an epoch with its own metadata first, so that what is half removed does not look whole."""
-    return sorted(infos, key=lambda info: info.key != f"{GROUP}/{name}/zarr.json")
+def _take_folded(by_epoch: dict[str, list[KeyInfo]], name: str, digest: str) -> list[KeyInfo]:
+    """Take out the keys of content that is folded, the metadata first, so that what is half removed looks not whole.
+
+    Other content stays: a writer that is about to replace the epoch may have put it a moment ago.
+    """
+    own, folder = f"{GROUP}/{name}/zarr.json", f"{GROUP}/{name}/{digest}/"
+    infos = by_epoch.pop(name)
+    by_epoch[name] = [info for info in infos if info.key != own and not info.key.startswith(folder)]
+    taken = [info for info in infos if info.key == own or info.key.startswith(folder)]
+    return sorted(taken, key=lambda info: info.key != own)
 
 
 def _abandoned(keys: KeySpace, by_epoch: dict[str, list[KeyInfo]]) -> Iterator[KeyInfo]:

@@ -280,7 +280,8 @@ class _Origin:
                 return self._scale(self.zero_point, m)
             raise InvalidInputError(
                 f"{self.table.name}: column {self.names.value!r} is in {self.unit!r}, measurement {m.name!r} in "
-                f"{m.unit!r}, and no factor is known. Set zero_point, or unit where the table is wrong."
+                f"{m.unit!r}, and no factor is known. Set zero_point (--zero-point), or unit (--unit) where the "
+                f"table is wrong."
             ) from None
         if factor != 1:
             self.notes.append(f"{self.names.value!r} converted from {self.unit} to {wanted}")

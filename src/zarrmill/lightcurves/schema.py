@@ -250,7 +250,10 @@ def decode(data: bytes | bytearray | memoryview, *, where: str) -> dict[str, Any
 def read_schema(data: bytes | bytearray | memoryview | None, *, where: str) -> Schema:
     """Return the schema in the bytes of a root's ``zarr.json``. Raises NotFoundError, SourceFormatError."""
     if data is None:
-        raise NotFoundError(f"there are no light curves at {where}. Make a store with LightcurveStorage.create.")
+        raise NotFoundError(
+            f"there are no light curves at {where}. Make a store with "
+            f"LightcurveStorage.create (zarrmill lightcurves create)."
+        )
     attributes = decode(data, where=f"{where}/zarr.json").get("attributes", {})
     if ATTRIBUTE not in attributes:
         raise SourceFormatError(f"{where} is no store of light curves. It was not made by LightcurveStorage.create.")

@@ -8,19 +8,22 @@ version of a value, and where there is none by reading the index again.
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from zarrmill.codecs.bytes_codecs import Buffer
-from zarrmill.codecs.shard import EMPTY, IndexFormat
+from zarrmill.codecs.shard import EMPTY, Index, IndexFormat
 from zarrmill.errors import SourceFormatError
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 
 HELD_SHARDS = 256
-"""Shards whose index is kept: a few MiB, and as many open files on a local disk."""
+"""Shards of an array whose index is kept: 16 MiB at the most, and on a local disk as many open files."""
+FILES_SHARE = 4
+"""One in so many of the files that a process may open is left to the shards of a store."""
 TRIES = 5
 """Times that a shard is asked for again because it was replaced between two requests."""
 T = TypeVar("T")
@@ -36,9 +39,16 @@ class ShardReader(Protocol):
         """Return several chunks of one shard."""
 
 
-def open_shards(keys: KeySpace, index: IndexFormat) -> ShardReader:
-    """Return the reader for a kind of store."""
-    return LocalShards(keys, index) if isinstance(keys, LocalKeys) else RemoteShards(keys, index)
+def open_shards(keys: KeySpace, index: IndexFormat, *, arrays: int = 1) -> ShardReader:
+    """Return the reader for a kind of store, of one of its ``arrays``."""
+    return LocalShards(keys, index, arrays=arrays) if isinstance(keys, LocalKeys) else RemoteShards(keys, index)
+
+
+def files_held(arrays: int) -> int:
+    """Return how many shards of each array may be open, so that those of all leave files to the rest of the process."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = HELD_SHARDS if soft == resource.RLIM_INFINITY else soft // FILES_SHARE // arrays
+    return max(1, min(HELD_SHARDS, allowed))
 
 
 def lost(keys: KeySpace, key: str) -> SourceFormatError:
@@ -82,10 +92,8 @@ class _OpenFile:
 class _Kept:
     """An index with what ties it to its shard."""
 
-    offsets: list[int]
-    """Offset of each chunk; EMPTY for one that is not stored."""
-    lengths: list[int]
-    """Length of each chunk."""
+    index: Index
+    """Offset and length of each chunk; EMPTY for one that is not stored."""
     generation: int
     """Generation that was asked for when it was read: the shard is that or younger."""
     file: _OpenFile | None = None
@@ -95,21 +103,35 @@ class _Kept:
     stored: bytes = b""
     """The index as it is stored, where there is no tag."""
 
+    def ranges(self, numbers: list[int]) -> list[tuple[int, int]]:
+        """Return offset and length of some chunks."""
+        return [(offset, nbytes) for offset, nbytes in self.index[numbers].tolist()]
+
 
 class LocalShards:
     """Shards that are files: what is open stays what it was when it is replaced."""
 
-    def __init__(self, keys: LocalKeys, index: IndexFormat) -> None:
+    def __init__(self, keys: LocalKeys, index: IndexFormat, *, arrays: int) -> None:
         self._keys = keys
         self._format = index
-        self._held: Held[_Kept] = Held(HELD_SHARDS)
+        self._held: Held[_Kept] = Held(files_held(arrays))
 
     def read(self, key: str, number: int, *, generation: int) -> Buffer | None:
         """Return an encoded chunk."""
         kept = self._held.get(key)
         if kept is None or kept.generation < generation:
             kept = self._open(key, generation)
-        offset, nbytes = kept.offsets[number], kept.lengths[number]
+        offset, nbytes = kept.index[number].tolist()
+        return self._read_range(kept, key, offset, nbytes)
+
+    def read_some(self, key: str, numbers: list[int], *, generation: int) -> list[Buffer | None]:
+        """Return several chunks of one shard."""
+        kept = self._held.get(key)
+        if kept is None or kept.generation < generation:
+            kept = self._open(key, generation)
+        return [self._read_range(kept, key, offset, nbytes) for offset, nbytes in kept.ranges(numbers)]
+
+    def _read_range(self, kept: _Kept, key: str, offset: int, nbytes: int) -> Buffer | None:
         if offset == EMPTY:
             return None
         assert kept.file is not None
@@ -117,10 +139,6 @@ class LocalShards:
         if len(data) < nbytes:
             raise SourceFormatError(f"{self._keys.location}/{key} ends before byte {offset + nbytes}: cut short.")
         return data
-
-    def read_some(self, key: str, numbers: list[int], *, generation: int) -> list[Buffer | None]:
-        """Return several chunks of one shard."""
-        return [self.read(key, number, generation=generation) for number in numbers]
 
     def _open(self, key: str, generation: int) -> _Kept:
         try:
@@ -160,17 +178,17 @@ class RemoteShards:
 
     def _read_by(self, kept: _Kept, key: str, numbers: list[int]) -> list[Buffer | None] | None:
         """Return chunks found through an index, None when the shard is no longer the one that it belongs to."""
-        stored = [n for n in numbers if kept.offsets[n] != EMPTY]
-        if not stored:
+        ranges = {n: each for n, each in zip(numbers, kept.ranges(numbers), strict=True) if each[0] != EMPTY}
+        if not ranges:
             return [None] * len(numbers) if self._is_current(kept, key) else None
-        tagged = self._keys.get_tagged(key, [(kept.offsets[n], kept.lengths[n]) for n in stored])
+        tagged = self._keys.get_tagged(key, list(ranges.values()))
         if tagged is None:
             raise lost(self._keys, key)
         parts, tag = tagged
         if tag != kept.tag or (tag is None and not self._is_current(kept, key)):
             return None
-        found = dict(zip(stored, parts, strict=True))
-        short = next((n for n in stored if len(found[n]) < kept.lengths[n]), None)
+        found = dict(zip(ranges, parts, strict=True))
+        short = next((n for n, (_, nbytes) in ranges.items() if len(found[n]) < nbytes), None)
         if short is not None:
             raise SourceFormatError(f"{self._keys.location}/{key}: chunk {short} is cut short. Restore the shard.")
         return [found.get(n) for n in numbers]
@@ -206,4 +224,4 @@ def _keep(
     except SourceFormatError as error:
         raise SourceFormatError(f"{where}: {error}. Restore it from a copy.") from error
     stored = bytes(data) if file is None and tag is None else b""
-    return _Kept(index[:, 0].tolist(), index[:, 1].tolist(), generation, file, tag, stored)
+    return _Kept(index, generation, file, tag, stored)

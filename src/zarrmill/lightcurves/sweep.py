@@ -20,10 +20,10 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.layout import ArrayLayout
 from zarrmill.lightcurves.catalogue import KEY
 from zarrmill.lightcurves.curves import build_range
-from zarrmill.lightcurves.light_curve import ERROR
+from zarrmill.lightcurves.light_curve import ERROR, FLUX
 from zarrmill.lightcurves.nearest import unknown_name
 from zarrmill.lightcurves.opening import Location, open_keys
-from zarrmill.lightcurves.schema import Schema, array_document, encode, group_document
+from zarrmill.lightcurves.schema import STATUS, Schema, array_document, encode, group_document
 from zarrmill.lightcurves.statistics import STATISTICS, describe
 from zarrmill.lightcurves.stored_column import ColumnPlan, StoredColumn, create_column
 from zarrmill.lightcurves.view import View
@@ -40,6 +40,8 @@ class SweepPlan:
 
     ranges: tuple[tuple[int, int], ...]
     """First object and the one after the last of each block."""
+    object_bytes: int
+    """Decoded bytes of one object that are read."""
 
     @property
     def stages(self) -> tuple[SweepPlan]:
@@ -53,8 +55,8 @@ class SweepPlan:
 
     @property
     def weight(self) -> int:
-        """Number of objects."""
-        return sum(stop - start for start, stop in self.ranges)
+        """Decoded bytes."""
+        return sum(stop - start for start, stop in self.ranges) * self.object_bytes
 
     def __len__(self) -> int:
         return len(self.ranges)
@@ -62,7 +64,7 @@ class SweepPlan:
     def blocks(self) -> Iterator[Block]:
         """Yield a block per shard of objects."""
         for start, stop in self.ranges:
-            yield Block(f"objects:{start}", (start, stop), stop - start)
+            yield Block(f"objects:{start}", (start, stop), (stop - start) * self.object_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +155,13 @@ def sweep_statistics(
 def _sweep(
     view: View, names: tuple[str, ...], target: KeySpace, placement: Placement, progress: Progress, *, kept: bool
 ) -> StatisticsTable:
-    begun, count, rows = time.perf_counter(), view.refresh().record.n_objects, view.schema.sizes.shard_objects
+    begun, snapshot, rows = time.perf_counter(), view.refresh(), view.schema.sizes.shard_objects
+    count = snapshot.record.n_objects
     if any(target.list_dir()):
         raise AlreadyExistsError(f"{target.location}: there is something already. Choose another output.")
-    plan = SweepPlan(tuple((start, min(start + rows, count)) for start in range(0, count, rows)))
+    values = snapshot.n_rows * view.schema.n_measurements
+    object_bytes = values * sum(view.schema.field(name).type.itemsize for name in (FLUX, ERROR, STATUS))
+    plan = SweepPlan(tuple((start, min(start + rows, count)) for start in range(0, count, rows)), object_bytes)
     operation = SweepOperation(view.keys, view.schema, target, names, rows)
     progress(RunStarted(1, len(plan), plan.weight, 0, 0, 0, placement.processes))
     run(plan, operation, placement=placement, progress=progress)

@@ -68,6 +68,10 @@ class TableRequest:
     """What becomes of rows of objects that are not in the store: "error", "report" or "add"."""
     sync: bool = True
     """Whether a local disk must confirm each epoch."""
+    format: str | None = None
+    """Format of a file in astropy's word, such as "ascii.no_header", where its name does not tell."""
+    hdu: int | str | None = None
+    """Table of a FITS file that has several, by number or name."""
 
 
 def ingest_table(view: View, source: Any, options: IngestOptions, request: TableRequest) -> TableReport:
@@ -77,7 +81,7 @@ def ingest_table(view: View, source: Any, options: IngestOptions, request: Table
     for an epoch that is there with other content.
     """
     check_choice(request.unmatched, UNMATCHED, what="unmatched")
-    table = source if isinstance(source, Table) else read_table(source)
+    table = read_table(source, format=request.format, hdu=request.hdu)
     options = options if request.epoch is None else replace(options, single=True)
     plan, added = plan_epochs(table, make_target(view), options), 0
     if "unmatched" in plan.report.fates and request.unmatched == "error":
