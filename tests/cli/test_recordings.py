@@ -113,7 +113,7 @@ def test_no_sessions_at_all_is_nothing_matched(tmp_path, run):
     done = run("recordings", "events", tmp_path)
 
     assert done.exit_code == 2
-    assert f"nothing matched: no input at {tmp_path}/curated-h5" in done.stdout
+    assert f"nothing matched: no input directly in {tmp_path}/curated-h5" in done.stdout
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"], ["--reset"], ["--executor", "processes"]], ids=" ".join)

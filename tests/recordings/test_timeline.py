@@ -94,6 +94,13 @@ def test_one_odd_time_does_not_hide_the_others(start):
     assert labels(plot_timeline(timeline_of(early, start=float("nan"))))[0] == "tasks"
 
 
+def test_a_picture_of_another_kind_is_refused(tmp_path):
+    """A PNG would lie behind a name that says otherwise."""
+    with pytest.raises(InvalidInputError, match=r"a\.jpg is no name of a PNG\. Let it end in \.png\."):
+        plot_timeline(timeline_of(full_scene()), tmp_path / "a.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_session_without_times_is_refused():
     """In one line; nothing is drawn."""
     with pytest.raises(InvalidInputError, match="nothing to draw"):

@@ -43,7 +43,7 @@ def _missing(data: Json) -> list[list[str]]:
     notes = [[f"{_count(data['missing'], 'session')} named, but not there"]] if data["missing"] else []
     if data["exit_code"] != 2:
         return notes
-    return [*notes, ["nothing matched" if data["found"] else f"nothing matched: no input at {data['source']}"]]
+    return [*notes, ["nothing matched" if data["found"] else f"nothing matched: no input directly in {data['source']}"]]
 
 
 def reset_tables(data: Json) -> list[Table]:

@@ -101,9 +101,7 @@ def download(keys: KeySpace, key: str, path: Path, *, shown: str) -> str:
 
 def _write_parts(keys: KeySpace, key: str, file: BinaryIO, *, nbytes: int, tag: str | None, shown: str) -> str:
     digest = hashlib.sha256()
-    calls = (
-        partial(keys.get_tagged, key, [(start, min(PART, nbytes - start))]) for start in range(0, nbytes, PART)
-    )
+    calls = (partial(keys.get_tagged, key, [(start, min(PART, nbytes - start))]) for start in range(0, nbytes, PART))
     for found in collect(WORKSHOP.requests(), calls, in_flight=PARTS_AT_ONCE):
         if found is None or found[1] != tag:
             raise SourceChangedError(f"{shown} changed while it was copied. Run the same command again.")

@@ -62,8 +62,10 @@ def plot_timeline(
     ``source`` is a curated file, an event store (which knows no devices), or what ``open_timeline`` returned. Neither
     ids nor texts are shown, but for the title. Time counts from the start of the session, or from its first event
     where no start is known; what lies before 2000 or after 2100, while other rows do not, is counted and left out.
-    Raises InvalidInputError where nothing has a time.
+    Raises InvalidInputError where nothing has a time, and for a target that is not named as a PNG.
     """
+    if target is not None and Path(target).suffix.lower() != ".png":
+        raise InvalidInputError(f"{Path(target).name} is no name of a PNG. Let it end in .png.")
     timeline = open_timeline(source)
     from_start = bool(np.isfinite(timeline.start_time))
     lanes = list(_find_lanes(timeline, make_rows(timeline, origin="start" if from_start else "first")))

@@ -29,8 +29,8 @@ from zarrmill.recordings.session import SUFFIX, Session, find_sessions
 from zarrmill.recordings.session_result import SessionResult
 from zarrmill.recordings.session_run import SessionDone, run_sessions
 from zarrmill.recordings.session_work import SessionWork
-from zarrmill.recordings.transform_options import TransformOptions, find_places
-from zarrmill.recordings.transform_report import ResetReport, TransformPlan, TransformReport, planned
+from zarrmill.recordings.transform_options import TransformOptions, check_writable, find_places
+from zarrmill.recordings.transform_report import ResetReport, TransformPlan, TransformReport, plan_sessions
 from zarrmill.store import open_keys, options_for
 
 
@@ -126,14 +126,12 @@ class BaseTransform(ABC):
 
     def sessions(self) -> list[Session]:
         """Return every session below the source."""
-        ids = self.options.identities
-        return find_sessions(self.source, suffix=self.source_suffix, identities=ids, only=self._only)
+        ids, only = self.options.identities, self._only
+        return find_sessions(self.source, suffix=self.source_suffix, identities=ids, only=only)
 
     def plan(self, selection: Selection | None = None) -> TransformPlan:
         """Return what ``run`` would do with the same selection; nothing is computed or written."""
-        selected = self._select(selection or Selection())
-        counts = (selected.found, selected.found_by_state, selected.missing)
-        return TransformPlan(*self._ends, *counts, planned(selected), selected.nothing_matched)
+        return plan_sessions(*self._ends, self._select(selection or Selection()))
 
     def run(
         self,
@@ -151,6 +149,8 @@ class BaseTransform(ABC):
         """
         with closing(place(executor, workers=workers)) as placement:
             selected = self._select(selection or Selection())
+            if selected.sessions:
+                check_writable(self.destination)
             work = SessionWork(self._for_workers())
             sessions, name = selected.sessions, self.name
             done = run_sessions(work, sessions, name=name, placement=placement, progress=progress, done=on_session)

@@ -14,6 +14,7 @@ from zarrmill.recordings.problems import Findings, InputProblem, Severity
 from zarrmill.recordings.processing import process
 from zarrmill.recordings.recording import open_recording
 from zarrmill.recordings.settings import DEFAULT_SETTINGS, EventSettings
+from zarrmill.store import is_local, local_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +94,5 @@ def validate_files(
 def _not_opened(location: str, error: ZarrmillError) -> ValidationReport:
     findings = Findings()
     findings.add("unreadable_file", "", " ".join(str(error).split()))
-    return ValidationReport(location, PurePosixPath(location).name.removesuffix(".h5"), {}, findings.sorted())
+    shown = str(local_path(location)) if is_local(location) else location
+    return ValidationReport(shown, PurePosixPath(location).name.removesuffix(".h5"), {}, findings.sorted())
