@@ -19,6 +19,7 @@ from tests.servers.client import Proxy
 from tests.servers.s3 import S3Server
 from zarrmill.execute.executors import cores
 from zarrmill.execute.workshop import WORKSHOP
+from zarrmill.progress import BlockFinished
 from zarrmill.recordings.dataset import create_dataset
 from zarrmill.recordings.encoded_dataset import encode_dataset
 from zarrmill.recordings.event_reader import open_events
@@ -81,17 +82,32 @@ def measure_many(folder: Path, scale: float) -> Iterator[Figure]:
     for path in paths:
         os.link(folder / "usual.h5", path)
     reading = _read_alone(paths)
-    yield Figure(f"reading {count:,} sessions alone", reading / count * 1000, "ms each", None, f"{cores()} processes")
-    report = EventTransform(inputs, folder / "out").run(executor="processes")
+    note = f"{count / reading:.1f} sessions a second, {cores()} processes"
+    yield Figure(f"reading {count:,} sessions alone", reading / count * 1000, "ms each", None, note)
+    peaks = Peaks()
+    report = EventTransform(inputs, folder / "out").run(executor="processes", progress=peaks)
     assert report.by_status == {"success": count}, report.by_status
     note = f"{count / report.seconds:.1f} sessions a second"
     yield Figure(f"{count:,} sessions to stores", report.seconds / count * 1000, "ms each", None, note)
     yield Figure("times of reading alone", report.seconds / reading, "", None, "what is read is decoded and stored")
-    few = EventTransform(inputs, folder / "few").run(Selection(max_items=max(2, count // 20)), executor="processes")
-    growth = report.peak_mem / max(1, few.peak_mem)
-    note = f"{report.peak_mem / 2**20:.0f} MiB at the most, {few.peak_mem / 2**20:.0f} after a twentieth of them"
-    yield Figure("memory of a process over 20 times the sessions", growth, "times", 1.25, note)
+    for part in (0.1, 0.5, 1):
+        sessions = max(1, round(part * count))
+        peak = peaks.after[sessions - 1]
+        yield Figure(f"memory of a process after {sessions:,} sessions", peak / 2**20, "MiB", None, "at the most")
+    growth = peaks.after[-1] / max(1, peaks.after[max(1, count // 10) - 1])
+    yield Figure("memory over 10 times the sessions", growth, "times", 1.25, "flat is 1")
     yield Figure("a second run with nothing to do", _again(inputs, folder / "out"), "s", None, "two listings")
+
+
+class Peaks:
+    """The largest memory of any process above its start, after each session."""
+
+    def __init__(self) -> None:
+        self.after: list[int] = []
+
+    def __call__(self, message) -> None:
+        if isinstance(message, BlockFinished):
+            self.after.append(max([message.peak, *self.after[-1:]]))
 
 
 def _again(inputs: Path, out: Path) -> float:
@@ -150,13 +166,16 @@ def measure_requests(folder: Path, scale: float) -> Iterator[Figure]:
     with S3Server() as server, Proxy(server) as proxy:
         bucket = f"s3://{server.create_bucket()}"
         stored = {"storage_options": proxy.storage_options}
-        arrays = len(dataset.variables)
+        encoded = encode_dataset(dataset)
+        arrays, chunks = len(dataset.variables), len(encoded.chunks("."))
+        # A chunk for each array at the most, a document for each and for the root, and the claim.
+        parts = f"{chunks} chunks of {arrays} arrays, {len(encoded.documents('.'))} documents, 1 claim"
         for kind in ("new", "replaced"):
             proxy.reset_counts()
             save_dataset(dataset, f"{bucket}/a.zarr", overwrite=True, **stored)
             counts = proxy.get_counts()
             limit = 2 * arrays + 2 if kind == "new" else None
-            note = f"{arrays} arrays; all requests: {_say(counts)}"
+            note = f"{parts}; all requests: {_say(counts)}"
             yield Figure(f"PUTs of a {kind} store", counts["PUT"], "requests", limit, note)
         proxy.reset_counts()
         open_events(f"{bucket}/a.zarr", **stored).columns("element")

@@ -46,6 +46,9 @@ def test_validate_tells_everything_that_is_wrong(lab, run):
     shown = run("recordings", "validate", *(f"lab/curated-h5/{name}.h5" for name in NAMES))
     assert shown.exit_code == 3
     assert "bad_json" in shown.stdout
+    (lab / "no.h5").write_bytes(b"no HDF5")
+    among = run("recordings", "validate", "lab/no.h5", "lab/curated-h5/Ada L.h5")
+    assert (among.exit_code, "unreadable_file" in among.stdout, "Ada L.h5  sound" in among.stdout) == (3, True, True)
     report = json.loads(run("recordings", "validate", "lab/curated-h5/Bo M.h5", "--json").stdout)
     assert not report["sound"]
     assert [p["row"] for p in report["files"][0]["problems"] if p["code"] == "bad_json"] == [0]
@@ -105,11 +108,27 @@ def test_the_exit_code_tells_how_it_went(lab, run, words, code):
 
 
 def test_no_sessions_at_all_is_nothing_matched(tmp_path, run):
-    """A prefix that is wrong is told apart from one that is done."""
-    done = run("recordings", "events", tmp_path / "nowhere")
+    """A prefix without inputs is told apart from one that is done."""
+    (tmp_path / "curated-h5").mkdir()
+    done = run("recordings", "events", tmp_path)
 
     assert done.exit_code == 2
-    assert "nothing matched" in done.stdout
+    assert f"nothing matched: no input directly in {tmp_path}/curated-h5" in done.stdout
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"], ["--reset"], ["--executor", "processes"]], ids=" ".join)
+def test_a_place_that_is_not_there_is_told_in_one_line(tmp_path, run, more):
+    """For a folder, for one with inputs below it, for a single input, and for records."""
+    for words in (["nowhere"], ["nowhere", "out"]):
+        done = run("recordings", "events", *[tmp_path / word for word in words], *more)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"error: there is no folder {tmp_path}/nowhere")
+        assert done.stderr.count("\n") == 1
+    single = run("recordings", "events", tmp_path / "Ada L.h5", tmp_path / "out", *more)
+    assert (single.exit_code, single.stdout) == (1, "")
+    assert single.stderr == f"error: the .h5 file that is named is not in {tmp_path}. Check its name.\n"
+    assert run("recordings", "records", tmp_path / "nowhere").stderr.startswith("error: there is no folder")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("words", [["--hash-ids"], ["--id-map", "ids.csv"]], ids=" ".join)

@@ -84,6 +84,48 @@ def test_one_array_is_one_key_and_an_empty_one_none():
     assert sorted(store.documents(".")) == ["", "a", "b", "c"]
 
 
+def test_what_is_missing_everywhere_takes_no_key(tmp_path: Path):
+    """Readers get it back from the fill value, of every type; in the other parts of a large array as well."""
+    missing = {
+        "time": xr.Variable("row", np.full(6, np.nan)),
+        "row": xr.Variable("row", np.full(6, -1, "i4"), encoding={"_FillValue": -1}),
+        "flag": xr.Variable("row", np.full(6, -1, "i1"), encoding={"_FillValue": -1}),
+        "valid": xr.Variable("row", np.zeros(6, bool)),
+        "text": xr.Variable("row", np.full(6, "", object)),
+        "wave": xr.Variable("row", np.full(6, complex(np.nan, np.nan), "c16")),
+        "half": xr.Variable("row", np.full(6, 2.5, "f2"), {"_FillValue": 2.5}),
+        "one": xr.Variable((), 0),
+    }
+    partly = xr.Variable("row", np.array([0, 0, 0, 0, 5, 0]), encoding={"chunks": (2,)})
+    dataset = xr.Dataset({**missing, "partly": partly})
+    store = encode_dataset(dataset)
+
+    assert sorted(store.chunks(".")) == ["partly/c.2"]
+    assert store.absent("/") >= {"time/c/0", "one/0", "partly/c/0", "partly/c/1"}
+    read = xr.open_zarr(put(dataset, tmp_path / "a.zarr"), chunks=None, mask_and_scale=False)
+    for name, variable in dataset.variables.items():
+        np.testing.assert_array_equal(read[name].values.astype(variable.dtype), variable.values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0.0, -0.0]),
+        np.array([0x7FF8000000000000, 0x7FF8000000000001], "u8").view("f8"),
+        np.array([complex(np.nan, 0.0)]),
+        np.array(["", "\0"], object),
+        np.array([False, True]),
+        np.array([0, 1], "i1"),
+    ],
+    ids=["negative zero", "another NaN", "half a NaN", "NUL", "a true", "a one"],
+)
+def test_what_only_looks_like_the_fill_value_is_stored(values):
+    """Bit by bit it is another."""
+    said = {"_FillValue": 0.0} if values[0] == 0.0 and values.dtype == "f8" else {}
+
+    assert list(encode_dataset(xr.Dataset({"a": ("x", values, said)})).chunks(".")) == ["a/c.0"]
+
+
 def test_the_two_schemes_share_no_chunk_key():
     """Scalars among them."""
     store = encode_dataset(variables())
@@ -223,3 +265,5 @@ def test_the_digest_tells_contents_apart_and_leaves_times_of_making_out():
     assert encode_dataset(first).digest() == encode_dataset(later).digest()
     assert encode_dataset(first).digest() != encode_dataset(xr.Dataset({"a": ("x", [2])})).digest()
     assert encode_dataset(first).digest() != encode_dataset(xr.Dataset({"b": ("x", [1])})).digest()
+    parts = [xr.Dataset({"a": xr.Variable("x", v, encoding={"chunks": (1,)})}) for v in ([5, 0], [0, 5])]
+    assert encode_dataset(parts[0]).digest() != encode_dataset(parts[1]).digest()

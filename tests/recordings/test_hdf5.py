@@ -138,7 +138,8 @@ FOREIGN = {
     "empty": (b"", "is empty: 0 bytes"),
     "zip": (b"PK\x03\x04" + bytes(99), "is no HDF5 file: it is a zip archive"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
-    "unknown": (b"hello, world", "is no HDF5 file: it begins with b'hello, w'"),
+    "text": ("Zoë Quill,p01\n".encode() * 9, r"is no HDF5 file: it is text\.$"),
+    "unknown": (b"\x89PNG\r\n", r"is no HDF5 file: it begins with 89 50 4e 47\.$"),
     "damaged": (b"\x89HDF\r\n\x1a\n" + bytes(range(160, 255)) * 9, "is damaged: "),
 }
 

@@ -150,6 +150,14 @@ def test_a_time_that_is_none_is_nan(path, name):
     assert _row(path).server_time == before.server_time
 
 
+def test_one_odd_time_is_not_the_first_event(path):
+    """The start of the session agrees with the others."""
+    DAMAGES["time_in_seconds"](path)
+    with open_recording(path) as recording:
+        assert {problem.code for problem in recording.problems} == {"odd_time"}
+        assert abs(recording.first_event - recording.start_time) < 60_000
+
+
 def test_short_timestamps_leave_the_others_missing(path):
     """Rows beyond the times have none, those within keep theirs."""
     DAMAGES["short_timestamps"](path)

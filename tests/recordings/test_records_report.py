@@ -3,7 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.recordings.test_records import RECORD
+from zarrmill.errors import NotFoundError
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.recordings.records import Records
 from zarrmill.recordings.records_report import report_records
@@ -41,6 +44,8 @@ def test_records_of_named_sessions_are_read(tmp_path: Path):
 
 
 def test_a_place_without_records_has_no_sessions(tmp_path: Path):
-    """Nothing is made there."""
-    assert report_records(tmp_path / "nowhere").sessions == ()
+    """Nothing is made there; a folder that is not there is told."""
+    assert report_records(tmp_path).sessions == ()
+    with pytest.raises(NotFoundError, match=r"no folder .*/nowhere\. Give"):
+        report_records(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []

@@ -305,6 +305,23 @@ def test_a_key_that_is_lost_is_noticed(url: str, monkeypatch: pytest.MonkeyPatch
         save_encoded(encode_dataset(dataset()), Loser(keys.link, prefix=keys.prefix), overwrite=True)
 
 
+@pytest.mark.parametrize("old", [False, True], ids=["new", "replaced"])
+def test_what_a_killed_run_left_is_not_read_as_a_missing_chunk(url: str, old: bool):
+    """An array of nothing but fill values has no key, and none of another run is taken for it."""
+    if old:
+        save_dataset(dataset(4), url)
+    stray = "a/c/0" if old else "a/c.0"
+    open_keys(url).put(stray, encode_dataset(dataset(9)).chunks(".")["a/c.0"])
+
+    seen: list[set[str]] = []
+    keys = Recorder(url, lambda key: seen.append(keys_at(url)) if key == "zarr.json" else None)
+    save_encoded(encode_dataset(dataset(0)), keys, overwrite=True)
+
+    assert all(stray not in names for names in seen)
+    assert numbers(url) == {0}
+    assert sorted(key for key in keys_at(url) if not key.endswith("zarr.json")) == [f"t/c{stray[3]}0"]
+
+
 def test_a_store_of_another_program_is_replaced(url: str):
     """Whatever its chunks are called."""
     for separator in ("/", "."):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.recordings.sample_transform import plain
-from zarrmill.errors import NotFoundError, SourceChangedError
+from zarrmill.errors import NotFoundError
 from zarrmill.keyspace.local import LocalKeys
-from zarrmill.recordings import session as module
+from zarrmill.recordings import local_copy
 from zarrmill.recordings.identities import Identities
-from zarrmill.recordings.session import checksum, find_sessions
+from zarrmill.recordings.session import find_sessions
 from zarrmill.store import open_keys
 
 
@@ -38,9 +38,20 @@ def test_a_suffix_is_taken_off_once(tmp_path: Path):
     assert [s.session_id for s in find_sessions(LocalKeys(tmp_path))] == ["x.h5"]
 
 
-def test_a_prefix_that_is_not_there_has_no_sessions(tmp_path: Path):
-    """That nothing matched is for the caller to say."""
-    assert find_sessions(LocalKeys(tmp_path / "nowhere")) == []
+def test_an_empty_prefix_has_no_sessions(tmp_path: Path, bucket):
+    """That nothing matched is for the caller to say; folders of object stores are never missing, for there are none."""
+    assert find_sessions(LocalKeys(tmp_path)) == []
+    assert find_sessions(bucket) == []
+
+
+def test_what_is_not_there_is_told(tmp_path: Path):
+    """A folder, and a single input, whose name may be that of a person and is not repeated."""
+    (tmp_path / "file").touch()
+    for name in ("nowhere", "file"):
+        with pytest.raises(NotFoundError, match=rf"no folder {tmp_path}/{name}\. Give"):
+            find_sessions(LocalKeys(tmp_path / name))
+    with pytest.raises(NotFoundError, match=rf"the \.h5 file that is named is not in {tmp_path}"):
+        find_sessions(LocalKeys(tmp_path), only="Ada L.h5")
 
 
 def test_more_sessions_than_a_page_of_a_listing_are_all_found(bucket):
@@ -71,25 +82,27 @@ def test_a_local_input_is_opened_where_it_lies(tmp_path: Path):
     """It is neither copied nor removed."""
     (tmp_path / "a.h5").write_bytes(b"abc")
 
-    with find_sessions(LocalKeys(tmp_path))[0].open_source() as path:
-        assert path == tmp_path / "a.h5"
+    with find_sessions(LocalKeys(tmp_path))[0].open_source() as found:
+        assert found.path == tmp_path / "a.h5"
+        assert (found.facts.nbytes, found.facts.sha256) == (3, hashlib.sha256(b"abc").hexdigest())
 
-    assert path.exists()
+    assert found.path.exists()
 
 
 def test_a_remote_input_is_downloaded_in_pieces_and_removed(bucket, monkeypatch: pytest.MonkeyPatch):
     """The copy has the name that the session has outside, and goes with its folder."""
-    monkeypatch.setattr(module, "PIECE_BYTES", 4)
+    monkeypatch.setattr(local_copy, "PART", 4)
     bucket.put("Ada L.h5", b"0123456789")
     (session,) = find_sessions(bucket, identities=Identities(names={"Ada L": "p1"}))
 
-    with session.open_source() as path:
-        assert path.read_bytes() == b"0123456789"
-        assert path.name == "p1.h5"
-        assert [entry.name for entry in path.parent.iterdir()] == ["p1.h5"]
+    with session.open_source() as found:
+        assert found.path.read_bytes() == b"0123456789"
+        assert (found.path.name, found.facts.name) == ("p1.h5", "p1.h5")
+        assert found.facts.sha256 == hashlib.sha256(b"0123456789").hexdigest()
+        assert [entry.name for entry in found.path.parent.iterdir()] == ["p1.h5"]
 
-    assert not path.parent.exists()
-    assert bucket.counts.gets == 3
+    assert not found.path.parent.exists()
+    assert (bucket.counts.heads, bucket.counts.gets) == (1, 3)
 
 
 def test_a_download_is_kept_where_that_is_asked_for(bucket, tmp_path: Path):
@@ -103,16 +116,16 @@ def test_a_download_is_kept_where_that_is_asked_for(bucket, tmp_path: Path):
     assert (tmp_path / "kept" / "a.h5").read_bytes() == b"0123"
 
 
-def test_an_input_that_changes_or_goes_is_no_input(bucket):
-    """A mixture of two versions is never read."""
+def test_an_input_that_grew_since_it_was_listed_is_read_whole(bucket):
+    """And one that is gone by then is told, with nothing kept."""
     bucket.put("a.h5", b"0123")
     (session,) = find_sessions(bucket)
-    bucket.put("a.h5", b"012")
-    with pytest.raises(SourceChangedError), session.open_source():
-        pass
+    bucket.put("a.h5", b"012345")
+    with session.open_source() as found:
+        assert found.path.read_bytes() == b"012345"
     bucket.delete(["a.h5"])
 
-    with pytest.raises(NotFoundError), session.open_source():
+    with pytest.raises(NotFoundError, match=r"there is nothing at .*/a\.h5"), session.open_source():
         pass
 
 
@@ -121,8 +134,8 @@ def test_an_empty_remote_input_is_an_empty_file(bucket):
     bucket.put("a.h5", b"")
     (session,) = find_sessions(bucket)
 
-    with session.open_source() as path:
-        assert path.read_bytes() == b""
+    with session.open_source() as found:
+        assert found.path.read_bytes() == b""
 
 
 def test_one_input_can_be_meant(tmp_path: Path):
@@ -133,4 +146,3 @@ def test_one_input_can_be_meant(tmp_path: Path):
     found = find_sessions(LocalKeys(tmp_path), identities=Identities(names={"Bo M": "p1"}), only="Bo M.h5")
 
     assert [session.session_id for session in found] == ["p1"]
-    assert checksum(tmp_path / "Bo M.h5") == hashlib.sha256(b"abc").hexdigest()

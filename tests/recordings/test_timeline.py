@@ -80,6 +80,27 @@ def test_a_store_is_drawn_without_devices(tmp_path):
     assert labels(plot_timeline(stored)) == labels(plot_timeline(file))[:-1]
 
 
+@pytest.mark.parametrize("start", [START, float("nan")], ids=["start", "first event"])
+def test_one_odd_time_does_not_hide_the_others(start):
+    """A row in seconds among milliseconds is counted and left out; where all of them are odd, all are drawn."""
+    scene = Scene().task("a", 0, 1000).task("b", 2000, 3000)
+    scene.task("odd", START / 1000 - START, START / 1000 - START + 10)
+    figure = plot_timeline(timeline_of(scene, start=start, eeg=START + np.array([0.0, 30, 60])))
+
+    low, high = figure.axes[0].get_xlim()
+    assert -1 < low < high < 4
+    assert labels(figure)[0] == "tasks\n1 at an odd time"
+    early = Scene().task("x", 500 - START, 1500 - START).task("y", 2500 - START, 3500 - START)
+    assert labels(plot_timeline(timeline_of(early, start=float("nan"))))[0] == "tasks"
+
+
+def test_a_picture_of_another_kind_is_refused(tmp_path):
+    """A PNG would lie behind a name that says otherwise."""
+    with pytest.raises(InvalidInputError, match=r"a\.jpg is no name of a PNG\. Let it end in \.png\."):
+        plot_timeline(timeline_of(full_scene()), tmp_path / "a.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_session_without_times_is_refused():
     """In one line; nothing is drawn."""
     with pytest.raises(InvalidInputError, match="nothing to draw"):

@@ -14,7 +14,7 @@ import xarray as xr
 
 import zarrmill
 from tests.recordings.sample_transform import SampleTransform, all_bytes, plain, write_inputs
-from zarrmill.errors import InvalidInputError
+from zarrmill.errors import InvalidInputError, StoreAccessError
 from zarrmill.recordings.identities import Identities, hash_id
 from zarrmill.recordings.selection import Selection
 from zarrmill.recordings.transform import BaseTransform
@@ -257,6 +257,17 @@ def test_a_record_that_cannot_be_written_fails_its_session(tmp_path: Path, monke
     assert statuses(report) == {"a": "failed"}
     assert "no record was written" in report.records[0].message
     assert statuses(made.run()) == {"a": "success"}
+
+
+def test_a_destination_that_cannot_be_written_to_is_told_before_any_work(tmp_path: Path):
+    """In one line; where there is nothing to do, nothing is made."""
+    inputs = write_inputs(tmp_path / "in", a="exit")
+    for place in (tmp_path / "in" / "a.h5", tmp_path / "in" / "a.h5" / "below", Path("/proc/nope")):
+        with pytest.raises(StoreAccessError, match=rf"^{place} cannot be written to: .*\. Give another DESTINATION\.$"):
+            SampleTransform(inputs, place).run()
+
+    SampleTransform(inputs, tmp_path / "out").run(Selection(names=["nobody"]))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_transform_pickles_without_the_ids_of_others(tmp_path: Path):

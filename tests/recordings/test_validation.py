@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from zarrmill.errors import SourceFormatError
-from zarrmill.recordings import validate
+from zarrmill.recordings import validate, validate_files
 from zarrmill.testing import DAMAGES, EEG, write_curated
 
 
@@ -63,3 +63,17 @@ def test_a_file_that_cannot_be_opened_has_no_report(path):
 
     with pytest.raises(SourceFormatError, match="truncated"):
         validate(path)
+
+
+def test_one_file_that_cannot_be_opened_stops_no_other(path, tmp_path):
+    """Its report has one problem, of the file as a whole; so has that of one that is not there."""
+    broken = tmp_path / "b.h5"
+    broken.write_bytes(path.read_bytes()[:-5000])
+
+    reports = validate_files([broken, tmp_path / "c.h5", path])
+
+    assert [(report.session_id, report.sound) for report in reports] == [("b", False), ("c", False), ("a", True)]
+    (problem,) = reports[0].problems
+    assert (problem.code, problem.severity, problem.path, problem.row) == ("unreadable_file", "error", "", -1)
+    assert "truncated" in problem.message
+    assert "there is nothing at" in reports[1].problems[0].message

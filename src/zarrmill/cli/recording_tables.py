@@ -41,7 +41,9 @@ def run_tables(data: Json) -> list[Table]:
 
 def _missing(data: Json) -> list[list[str]]:
     notes = [[f"{_count(data['missing'], 'session')} named, but not there"]] if data["missing"] else []
-    return notes + ([["nothing matched"]] if data["exit_code"] == 2 else [])
+    if data["exit_code"] != 2:
+        return notes
+    return [*notes, ["nothing matched" if data["found"] else f"nothing matched: no input directly in {data['source']}"]]
 
 
 def reset_tables(data: Json) -> list[Table]:

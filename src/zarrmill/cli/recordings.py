@@ -40,10 +40,10 @@ def validate(
     verbose: options.Verbose = False,
 ) -> None:
     """List everything that is wrong with curated files; exit code 3 when something is."""
-    from zarrmill.recordings import validate as validate_file
+    from zarrmill.recordings import validate_files
 
     settings, stored = recording_options.read_event_types(event_types), options.read_storage_options(storage_option)
-    reports = [validate_file(file, settings=settings, storage_options=stored) for file in files]
+    reports = validate_files(files, settings=settings, storage_options=stored)
     shown = {"sound": all(r.sound for r in reports), "files": [r.to_json() for r in reports]}
     show(Shown(shown), recording_tables.validation_tables, as_json=json)
     if not shown["sound"]:

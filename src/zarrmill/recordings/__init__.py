@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zarrmill.recordings.transform import BaseTransform
     from zarrmill.recordings.transform_options import TransformOptions
     from zarrmill.recordings.transform_report import ResetReport, TransformPlan, TransformReport
-    from zarrmill.recordings.validation import ValidationReport, validate
+    from zarrmill.recordings.validation import ValidationReport, validate, validate_files
     from zarrmill.recordings.windows.batches import Batch, WindowChunks, iter_batches
     from zarrmill.recordings.windows.query import select_windows
     from zarrmill.recordings.windows.settings import FilterSettings, WindowSettings
@@ -104,6 +104,7 @@ __all__ = [
     "save_dataset",
     "select_windows",
     "validate",
+    "validate_files",
     "verify_events",
     "write_windows",
 ]
@@ -166,6 +167,7 @@ _HOMES = {
     "save_dataset": "save",
     "select_windows": "windows.query",
     "validate": "validation",
+    "validate_files": "validation",
     "verify_events": "event_verify",
     "write_windows": "windows.write",
 }

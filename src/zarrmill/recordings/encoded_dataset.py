@@ -1,7 +1,8 @@
 """An xarray Dataset or DataTree as the keys of one Zarr v3 store: every chunk and document as bytes, before any is put.
 
-Each array is one chunk unless its encoding asks for others or it is very large. Times become whole numbers with units
-in the words of CF, texts the type ``string``; values that no reader would get back are refused.
+Each array is one chunk unless its encoding asks for others or it is very large, and none where all of its values are
+the fill value, which readers get back without it. Times become whole numbers with units in the words of CF, texts the
+type ``string``; values that no reader would get back are refused.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class EncodedArray:
     document: Json
     """Its metadata, but for how its chunks are named."""
     chunks: tuple[tuple[Shape, Buffer], ...]
-    """Position in the grid of chunks and bytes of each; none where the array has no values."""
+    """Position in the grid of chunks and bytes of each that has other values than the fill value."""
+    absent: tuple[Shape, ...] = ()
+    """Positions of the other chunks, where nothing must be stored."""
 
     def laid_out(self, scheme: Scheme) -> Json:
         """Return the metadata with the naming of a scheme."""
@@ -91,6 +94,10 @@ class EncodedDataset:
         """Return the bytes of every chunk by key."""
         return {array.key(at, scheme): data for array in self.arrays for at, data in array.chunks}
 
+    def absent(self, scheme: Scheme) -> set[str]:
+        """Return the keys that must not be there, for readers would take their values for those of this store."""
+        return {array.key(at, scheme) for array in self.arrays for at in array.absent}
+
     @property
     def nbytes(self) -> int:
         """Bytes of all chunks."""
@@ -100,7 +107,7 @@ class EncodedDataset:
         """Return what tells this content from any other; attributes of groups, such as a time, do not count."""
         total = hashlib.sha256()
         for array in self.arrays:
-            total.update(json.dumps([array.path, array.document], sort_keys=True).encode())
+            total.update(json.dumps([array.path, array.document, array.absent], sort_keys=True).encode())
             for _, data in array.chunks:
                 total.update(hashlib.sha256(data).digest())
         return total.hexdigest()
@@ -182,7 +189,9 @@ def _encode_variable(variable: Any, path: str, extra: Json, clean: Clean | None)
         "node_type": "array",
         "storage_transformers": [],
     }
-    return EncodedArray(path, document, tuple(_encode_chunks(values, chunk, document, path)))
+    encoded = list(_encode_chunks(values, chunk, document, path))
+    stored = tuple((at, data) for at, data in encoded if data is not None)
+    return EncodedArray(path, document, stored, tuple(at for at, data in encoded if data is None))
 
 
 def _storable(values: NDArray[Any], path: str, fill: Any, clean: Clean | None) -> tuple[NDArray[Any], Json, Any]:
@@ -237,13 +246,36 @@ def _chunk_shape(values: NDArray[Any], asked: Any, path: str) -> Shape:
     return (max(1, CHUNK_BYTES // row), *shape[1:])
 
 
-def _encode_chunks(values: NDArray[Any], chunk: Shape, document: Json, path: str) -> Iterator[tuple[Shape, Buffer]]:
+def _encode_chunks(
+    values: NDArray[Any], chunk: Shape, document: Json, path: str
+) -> Iterator[tuple[Shape, Buffer | None]]:
+    """Yield position and bytes of every chunk, None for one that holds the fill value alone."""
     if not values.size:
         return
     encode = _text_encoder(document, path) if values.dtype.kind == "O" else _number_encoder(values, chunk, document)
+    fill = _fill_of(document["fill_value"], values.dtype)
     for at in itertools.product(*(range(ceil_div(s, c)) for s, c in zip(values.shape, chunk, strict=True))):
         region: Any = tuple(slice(i * c, (i + 1) * c) for i, c in zip(at, chunk, strict=True))
-        yield at, encode(_whole(values[(*region, ...)], chunk))
+        part = values[(*region, ...)]
+        yield at, None if _is_filled(part, fill) else encode(_whole(part, chunk))
+
+
+def _fill_of(fill: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the fill value of a document as readers get it: a text, or an array of one number."""
+    if dtype.kind == "O":
+        return fill
+    if dtype.kind == "c":
+        return np.array([complex(float(fill[0]), float(fill[1]))], dtype)
+    return np.array([float(fill) if dtype.kind == "f" else fill], dtype)
+
+
+def _is_filled(values: NDArray[Any], fill: Any) -> bool:
+    """Tell whether all values are the fill value, bit by bit: -0.0 is not 0.0, nor one NaN another."""
+    if values.dtype.kind == "O":
+        return all(value == fill for value in values.ravel().tolist())
+    word = f"u{min(fill.itemsize, 8)}"
+    found, wanted = np.ascontiguousarray(values).view(word).reshape(-1, fill.view(word).size), fill.view(word)
+    return bool((found[0] == wanted).all() and (found == wanted).all())
 
 
 def _whole(part: NDArray[Any], chunk: Shape) -> NDArray[Any]:

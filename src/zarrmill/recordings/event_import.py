@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from zarrmill.recordings.dataset import create_dataset, create_tree
+from zarrmill.recordings.encoded_dataset import Clean
 from zarrmill.recordings.identities import Cleaner, Identities
-from zarrmill.recordings.import_hdf5 import import_event_file
-from zarrmill.recordings.model import SourceFacts
+from zarrmill.recordings.import_hdf5 import ImportedEvents, import_event_file
 from zarrmill.recordings.save import save_dataset
 from zarrmill.store import options_for
 
@@ -59,16 +59,34 @@ def import_store(
     how = options or ImportOptions()
     imported = import_event_file(old, storage_options=options_for("source", how.storage_options))
     processed, source = imported.processed, imported.source
-    name = processed.session_id
-    clean = Cleaner(name, (how.identities or Identities()).public_ids([name])[name])
-    facts = SourceFacts(clean(source.name), source.nbytes, source.sha256)
+    session_id, clean = _replacement(imported, how.identities or Identities())
     create = create_dataset if how.layout == "flat" else create_tree
     saved = save_dataset(
-        create(processed, source=facts),
+        create(processed, source=source),
         store,
         overwrite=how.overwrite,
         sync=how.sync,
-        clean=clean if clean.active else None,
+        clean=clean,
         storage_options=options_for("target", how.storage_options),
     )
-    return ImportReport(clean.session_id, saved.location, processed.counts, saved.nbytes)
+    return ImportReport(session_id, saved.location, processed.counts, saved.nbytes)
+
+
+def _replacement(imported: ImportedEvents, identities: Identities) -> tuple[str, Clean | None]:
+    """Return what the session is called outside, and what replaces both of its ids: its attribute and its file's name.
+
+    A list of ids may have it by either of them.
+    """
+    told, named = imported.processed.session_id, imported.file_id
+    if not identities.replaces:
+        return told, None
+    listed = named if identities.names is not None and told not in identities.names else told
+    public = identities.public_ids([listed])[listed]
+    cleaners = [Cleaner(name, public) for name in dict.fromkeys((told, named))]
+
+    def clean(text: str) -> str:
+        for cleaner in cleaners:
+            text = cleaner(text)
+        return text
+
+    return public, clean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -276,4 +277,14 @@ def _describe(path: str) -> str:
     for signature, name in _SIGNATURES.items():
         if start.startswith(signature):
             return f"it is {name}"
-    return f"it begins with {start[:8]!r}"
+    # Text is not repeated: a list of people is a likely file to stand among those of sessions.
+    return "it is text" if _is_text(start) else f"it begins with {start[:4].hex(' ')}"
+
+
+def _is_text(start: bytes) -> bool:
+    """Tell whether bytes are printable text; the last character may be cut off."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character.isspace() for character in text)

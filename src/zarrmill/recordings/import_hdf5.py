@@ -37,6 +37,7 @@ from zarrmill.recordings.settings import DEFAULT_SETTINGS, EventPair
 from zarrmill.recordings.skips import skip_status
 from zarrmill.recordings.spans import Span, Spans
 from zarrmill.recordings.start_time import recognise_start_time
+from zarrmill.recordings.texts import escape
 
 GROUPS = {"task": "tasks", "element": "elements", "segment": "segments"}
 """Where the tables are."""
@@ -54,6 +55,11 @@ class ImportedEvents:
     source: SourceFacts
     """Which file it was."""
 
+    @property
+    def file_id(self) -> str:
+        """Id of the session by the name of the file, which the file itself may tell otherwise."""
+        return _id_in(self.source.name)
+
 
 def import_event_file(
     location: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None
@@ -68,10 +74,13 @@ def import_event_file(
             if not set(file.names()) & set(GROUPS.values()):
                 wanted = ", ".join(GROUPS.values())
                 raise SourceFormatError(f"{copy.location} is no event file: it has none of {wanted}.")
-            name = PurePosixPath(copy.name).name.removesuffix(".h5").removesuffix(SUFFIX)
-            return ImportedEvents(_import(file, name), copy.facts)
+            return ImportedEvents(_import(file, _id_in(copy.name)), copy.facts)
     finally:
         copy.remove()
+
+
+def _id_in(name: str) -> str:
+    return escape(PurePosixPath(name).name.removesuffix(".h5").removesuffix(SUFFIX))
 
 
 def _import(file: Hdf5File, name: str) -> ProcessedEvents:

@@ -58,6 +58,7 @@ INPUT_CODES: Mapping[str, tuple[Severity, str]] = {
     "too_short": ("warning", "fewer rows than the group has; the others are missing"),
     "two_layouts": ("info", "a device stands in both layouts; devices/ is used"),
     "unreadable": ("error", "HDF5 cannot read it"),
+    "unreadable_file": ("error", "the file cannot be opened at all"),
     "wrong_kind": ("error", "a dataset in place of a group, or a group in place of a dataset"),
     "wrong_shape": ("error", "a shape that the format does not have"),
     "wrong_type": ("error", "a type of values that the format does not have"),

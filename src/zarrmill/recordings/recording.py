@@ -20,6 +20,7 @@ from zarrmill.recordings.problems import Findings, InputProblem
 from zarrmill.recordings.start_time import PATH as METADATA
 from zarrmill.recordings.start_time import check_start_time
 from zarrmill.recordings.texts import escape
+from zarrmill.recordings.timestamps import drop_odd
 
 KNOWN_GROUPS = {ROOT, "devices", "eeg", "fnirs", METADATA, "audio", "language"}
 """Groups of a curated file; one that has others and none of these is something else."""
@@ -84,12 +85,15 @@ class Recording:
 
     @property
     def first_event(self) -> float:
-        """Earliest time of an event by the client's clock, else by the server's; NaN without any."""
+        """Earliest time of an event by the client's clock, else by the server's; NaN without any.
+
+        A time that is decades from the others, as one in seconds, is none of them.
+        """
         for clock in ("client_time", "server_time"):
             times = np.array([getattr(row, clock) for row in self.events], dtype=np.float64)
             known = times[~np.isnan(times)]
             if len(known):
-                return float(known.min())
+                return float(drop_odd(known).min())
         return float("nan")
 
     @property

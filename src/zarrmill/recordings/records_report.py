@@ -8,7 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zarrmill.errors import NotFoundError
 from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.local import LocalKeys
 from zarrmill.recordings.records import FOLDER, Records, SessionRecord
 from zarrmill.store import open_keys
 
@@ -66,9 +68,12 @@ def report_records(
 ) -> RecordsReport:
     """Return what the records below a destination say, of one transform or of all.
 
-    Without names one listing tells it; the records of sessions that are named are read.
+    Without names one listing tells it; the records of sessions that are named are read. Raises NotFoundError for a
+    folder that is not there.
     """
     keys = open_keys(destination, storage_options=storage_options)
+    if isinstance(keys, LocalKeys) and not keys.path.is_dir():
+        raise NotFoundError(f"there is no folder {keys.location}. Give the folder of the stores.")
     transforms = [transform] if transform is not None else sorted(keys.list_dir(FOLDER)[0])
     states = [state for name in transforms for state in _states(keys, name) if not names or state.session_id in names]
     records = [record for name in transforms for record in Records(keys, name).read(names)] if names else []

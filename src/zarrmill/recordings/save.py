@@ -124,6 +124,8 @@ def _save_in_store(store: EncodedDataset, keys: KeySpace, *, overwrite: bool) ->
         children: dict[str, Buffer] = {f"{path}/{METADATA}": data for path, data in documents.items()}
         first = chunks | children if old is None else chunks
         present = _check_present(keys, _put_all(keys, first), first)
+        # What a killed run left where this store has fill values.
+        keys.delete(sorted(present & store.absent(scheme)))
         _show(keys, root, replaces=old is not None)
         if old is not None:
             _put_all(keys, children)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zarrmill.errors import NotFoundError, SourceChangedError
+from zarrmill.errors import NotFoundError, StoreAccessError
 from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.recordings.identities import Cleaner, Identities
+from zarrmill.recordings.local_copy import LocalCopy, download
+from zarrmill.recordings.scratch_folder import ScratchFolder
 
 SUFFIX = ".h5"
 """End of the names of curated files."""
-PIECE_BYTES = 8 * 2**20
-"""Bytes of one request of a download, so that a file of any size takes little memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +52,29 @@ class Session:
         return self.cleaner(f"{self.source.location}/{self.key}")
 
     @contextmanager
-    def open_source(self, *, keep: Path | None = None) -> Iterator[Path]:
-        """Give the input as a file of the local disk: itself, or a download that goes afterwards unless it is kept.
+    def open_source(self, *, keep: Path | None = None) -> Iterator[LocalCopy]:
+        """Give the input on the local disk: itself, or a download that goes afterwards unless it is kept.
 
-        Raises NotFoundError, SourceChangedError where it changes while it is read.
+        Raises NotFoundError, StoreAccessError, and SourceChangedError where it changes while it is read.
         """
+        where = self.input_location
         if isinstance(self.source, LocalKeys):
-            yield self.source.path / self.key
+            path = self.source.path / self.key
+            _check_readable(path, where)
+            yield LocalCopy(path, where)
             return
-        with tempfile.TemporaryDirectory(prefix="zarrmill-session-") as folder:
-            path = Path(folder) / self.public_name if keep is None else keep / self.public_name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._download(path)
-            yield path
-
-    def _download(self, path: Path) -> None:
-        temporary = path.with_name(f".{path.name}.tmp")
-        tags = set()
-        with open(temporary, "wb") as file:
-            for start in range(0, self.nbytes, PIECE_BYTES):
-                found = self.source.get_tagged(self.key, [(start, min(PIECE_BYTES, self.nbytes - start))])
-                if found is None:
-                    raise NotFoundError(f"{self.input_location} is not there any more. Run again.")
-                file.write(found[0][0])
-                tags.add(found[1])
-        if len(tags) > 1 or temporary.stat().st_size != self.nbytes:
-            temporary.unlink()
-            raise SourceChangedError(f"{self.input_location} changed while it was downloaded. Run again.")
-        os.replace(temporary, path)
+        with ExitStack() as stack:
+            folder = stack.enter_context(ScratchFolder()) if keep is None else keep
+            path = folder / self.public_name
+            folder.mkdir(parents=True, exist_ok=True)
+            yield LocalCopy(path, where, digest=download(self.source, self.key, path, shown=where))
 
 
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _check_readable(path: Path, shown: str) -> None:
+    if not path.exists():
+        raise NotFoundError(f"there is nothing at {shown}")
+    if not os.access(path, os.R_OK):
+        raise StoreAccessError(f"{shown} may not be read. Check its permissions.")
 
 
 def find_sessions(
@@ -96,9 +83,15 @@ def find_sessions(
     """Return the sessions directly below a prefix, by what they are called outside, in its order.
 
     However many pages the listing has, all of them are read; ``only`` is the key of a single input that is meant.
-    Raises InvalidInputError for ids that cannot be replaced.
+    Raises NotFoundError for a folder or a single input that is not there, InvalidInputError for ids that cannot be
+    replaced.
     """
+    if isinstance(source, LocalKeys) and not source.path.is_dir():
+        raise NotFoundError(f"there is no folder {source.location}. Give the folder of the inputs, and a DESTINATION.")
     found = {key: nbytes for key, nbytes in _inputs(source) if _is_input(key, suffix) and only in (None, key)}
+    if only is not None and not found:
+        # Its name is left out, for it may be that of a person.
+        raise NotFoundError(f"the {suffix} file that is named is not in {source.location}. Check its name.")
     ids = {key: key.removesuffix(suffix) for key in found}
     public = (identities or Identities()).public_ids(ids.values())
     sessions = [
@@ -113,12 +106,14 @@ def _is_input(key: str, suffix: str) -> bool:
 
 
 def _inputs(source: KeySpace) -> Iterator[tuple[str, int]]:
-    """Yield keys with their sizes; of a local folder only those directly in it, so that no large tree is walked."""
+    """Yield keys with their sizes; of a local folder only those directly in it, so that no large tree is walked.
+
+    A link that leads nowhere is an input as well, for else nobody would hear of it.
+    """
     if isinstance(source, LocalKeys):
         for name in source.list_dir()[1]:
             info = source.head(name)
-            if info is not None:
-                yield name, info.nbytes or 0
+            yield name, 0 if info is None else info.nbytes or 0
         return
     for info in source.list():
         yield info.key, info.nbytes or 0

@@ -16,6 +16,7 @@ from zarrmill.recordings.event_reader import Events, open_events
 from zarrmill.recordings.processing import extract, process
 from zarrmill.recordings.recording import Recording, open_recording
 from zarrmill.recordings.settings import DEFAULT_SETTINGS, EventSettings
+from zarrmill.recordings.timestamps import drop_odd
 from zarrmill.store import is_local, local_path
 
 SPANS = ("task", "element", "segment")
@@ -52,7 +53,7 @@ class SessionTimeline:
 
     def _first(self) -> float:
         times = self.events.columns("event")["client_time"]
-        return float(np.min(times[~np.isnan(times)], initial=np.inf))
+        return float(np.min(drop_odd(times[~np.isnan(times)]), initial=np.inf))
 
 
 def _known(time: float, otherwise: str) -> float:
@@ -95,7 +96,7 @@ def _of_recording(recording: Recording, settings: EventSettings) -> SessionTimel
         problems=found.problems,
     )
     coverage: dict[str, Coverage] = {
-        name: find_coverage(name, device.times) for name, device in recording.devices.items()
+        name: find_coverage(name, drop_odd(device.times)) for name, device in recording.devices.items()
     }
     return SessionTimeline(found.session_id, found.start_time, Events.of(processed, times="milliseconds"), coverage)
 

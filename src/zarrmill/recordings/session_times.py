@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zarrmill.recordings.event_codes import severity_of
 from zarrmill.recordings.model import EventRow
 from zarrmill.recordings.problems import NO_ROW, InputProblem
-from zarrmill.recordings.timestamps import EARLIEST, LATEST
+from zarrmill.recordings.timestamps import is_usual
 
 Floats = NDArray[np.float64]
 PATH = "metadata"
@@ -31,7 +31,7 @@ class SessionTimes:
     def of(cls, events: Sequence[EventRow], start: float) -> SessionTimes:
         """Return the span from a start to the last event."""
         times = np.array([event.client_time for event in events], dtype=np.float64)
-        times = times[(times >= EARLIEST) & (times < LATEST)]
+        times = times[is_usual(times)]
         return cls(start, float(times.max()) if len(times) else float("nan"))
 
     def relative(self, times: Floats) -> Floats:

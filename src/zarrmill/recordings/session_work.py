@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from zarrmill.errors import ZarrmillError
 from zarrmill.execute.cluster import own_version
 from zarrmill.keyspace.local import LocalKeys
+from zarrmill.recordings.local_copy import checksum
 from zarrmill.recordings.outputs import put_files
 from zarrmill.recordings.records import ISSUES_KEPT, SessionRecord, utc_now
-from zarrmill.recordings.session import Session, checksum
+from zarrmill.recordings.session import Session
 from zarrmill.recordings.session_result import STORAGE_FORMAT, SessionFailedError, SessionResult
 from zarrmill.recordings.session_run import request_figures, say_error
 

@@ -17,6 +17,7 @@ from zarrmill.recordings.exports.publish import publish_file
 from zarrmill.recordings.exports.rows import ExportRow, ExportRows, make_rows
 from zarrmill.recordings.optional import load
 from zarrmill.recordings.session_timeline import SessionTimeline, open_timeline
+from zarrmill.recordings.timestamps import is_usual
 
 COLORS = {"task": "#2166c4", "element": "#1b9e5a", "pause": "#e07b1a", "device": "#5c4a3d", "gap": "#d1342f"}
 """Colour of what is drawn; other segments take turns in ``SEGMENT_COLORS``."""
@@ -45,6 +46,8 @@ class _Lane:
     """Starts of what has no end."""
     gaps: NDArray[np.float64]
     """(gaps, 2) start and length of what is missing in a device."""
+    odd: int = 0
+    """Rows that are left out, for their times are decades from those of the others."""
 
 
 def plot_timeline(
@@ -58,8 +61,11 @@ def plot_timeline(
 
     ``source`` is a curated file, an event store (which knows no devices), or what ``open_timeline`` returned. Neither
     ids nor texts are shown, but for the title. Time counts from the start of the session, or from its first event
-    where no start is known. Raises InvalidInputError where nothing has a time.
+    where no start is known; what lies before 2000 or after 2100, while other rows do not, is counted and left out.
+    Raises InvalidInputError where nothing has a time, and for a target that is not named as a PNG.
     """
+    if target is not None and Path(target).suffix.lower() != ".png":
+        raise InvalidInputError(f"{Path(target).name} is no name of a PNG. Let it end in .png.")
     timeline = open_timeline(source)
     from_start = bool(np.isfinite(timeline.start_time))
     lanes = list(_find_lanes(timeline, make_rows(timeline, origin="start" if from_start else "first")))
@@ -75,13 +81,16 @@ def plot_timeline(
 
 def _find_lanes(timeline: SessionTimeline, found: ExportRows) -> Iterator[_Lane]:
     """Yield the lanes from the top down."""
+    onsets = np.array([row.onset for row in found.rows], dtype=np.float64)
+    # A session whose every time is odd is drawn as it is.
+    zero = found.origin_ms if is_usual(onsets * 1000 + found.origin_ms).any() else float("nan")
     for name in ("task", "element"):
-        yield _make_lane(f"{name}s", COLORS[name], [row for row in found.rows if row.table == name])
+        yield _make_lane(f"{name}s", COLORS[name], [row for row in found.rows if row.table == name], zero)
     segments = [row for row in found.rows if row.table == "segment"]
     others = sorted({row.category for row in segments} - {PAUSE})
     colors = {name: SEGMENT_COLORS[i % len(SEGMENT_COLORS)] for i, name in enumerate(others)} | {PAUSE: COLORS[PAUSE]}
     for name in [*others, *([PAUSE] if any(row.category == PAUSE for row in segments) else [])]:
-        yield _make_lane(name, colors[name], [row for row in segments if row.category == name])
+        yield _make_lane(name, colors[name], [row for row in segments if row.category == name], zero)
     for name, covered in timeline.coverage.items():
         spans = (covered.spans - found.origin_ms) / 1000
         bars = np.column_stack((spans[:, 0], spans[:, 1] - spans[:, 0]))
@@ -89,11 +98,20 @@ def _find_lanes(timeline: SessionTimeline, found: ExportRows) -> Iterator[_Lane]
         yield _Lane(label, COLORS["device"], bars, np.empty(0), found.gaps[name])
 
 
-def _make_lane(name: str, color: str, rows: list[ExportRow]) -> _Lane:
+def _make_lane(name: str, color: str, rows: list[ExportRow], zero: float) -> _Lane:
     times = np.array([(row.onset, row.duration) for row in rows], dtype=np.float64).reshape(-1, 2)
     times = times[~np.isnan(times[:, 0])]
+    odd = _find_odd(times, zero)
+    times = times[~odd]
     ended = ~np.isnan(times[:, 1])
-    return _Lane(name, color, times[ended], times[~ended, 0], np.empty((0, 2)))
+    return _Lane(name, color, times[ended], times[~ended, 0], np.empty((0, 2)), int(odd.sum()))
+
+
+def _find_odd(times: NDArray[np.float64], zero: float) -> NDArray[np.bool_]:
+    """Tell which rows of start and length begin or end before 2000 or after 2100; none where ``zero`` is NaN."""
+    starts = times[:, 0] * 1000 + zero
+    ends = starts + np.nan_to_num(times[:, 1]) * 1000
+    return ~(is_usual(starts) & is_usual(ends)) & ~np.isnan(zero)
 
 
 def _draw(lanes: list[_Lane], since: str, title: str | None) -> Any:
@@ -138,6 +156,11 @@ def _draw_lane(axes: Any, place: int, lane: _Lane, scale: float) -> None:
 
 def _say(lane: _Lane) -> str:
     """Return a lane's label with what is not to be overlooked."""
+    notes = [lane.name]
     if len(lane.gaps):
-        return f"{lane.name}\n{len(lane.gaps):,} gap{'' if len(lane.gaps) == 1 else 's'}"
-    return f"{lane.name}\n{len(lane.instants):,} without end" if len(lane.instants) else lane.name
+        notes.append(f"{len(lane.gaps):,} gap{'' if len(lane.gaps) == 1 else 's'}")
+    if len(lane.instants):
+        notes.append(f"{len(lane.instants):,} without end")
+    if lane.odd:
+        notes.append(f"{lane.odd:,} at an odd time")
+    return "\n".join(notes)

@@ -36,6 +36,21 @@ def read_times(
     return out
 
 
+def drop_odd(times: Times) -> Times:
+    """Return the times that are between 2000 and 2100, or all of them where none is.
+
+    >>> drop_odd(np.array([1.75e9, 1.75e12, np.nan])).tolist()
+    [1750000000000.0]
+    """
+    usual = is_usual(times)
+    return times[usual] if usual.any() else times
+
+
+def is_usual(times: Times) -> NDArray[np.bool_]:
+    """Tell which times are between 2000 and 2100; those that are missing are not."""
+    return (times >= EARLIEST) & (times < LATEST)
+
+
 def _read_table(dataset: Hdf5Dataset, columns: int, findings: Findings) -> tuple[Times, NDArray[np.bool_]] | None:
     """Return the values and which rows could be read; None where the whole is no table of times."""
     if dataset.dtype.kind not in "fiu":
@@ -65,7 +80,7 @@ def _report_length(path: str, found: int, rows: int, findings: Findings) -> None
 def _clean(times: Times, was_read: NDArray[np.bool_], name: str, path: str, findings: Findings) -> None:
     """Make missing what is no time, in place, and report it run by run, but for what could not be read."""
     missing = ~(np.isfinite(times) & (times > 0))
-    odd = ~missing & ~((times >= EARLIEST) & (times < LATEST))
+    odd = ~missing & ~is_usual(times)
     times[missing] = np.nan
     for first, last in find_runs(missing & was_read):
         findings.add("missing_time", path, f"the {name} of {_say_rows(first, last)} is missing", row=first)

@@ -25,12 +25,12 @@ from zarrmill.recordings.outputs import remove_outputs
 from zarrmill.recordings.records import Records, SessionRecord
 from zarrmill.recordings.save import SavedStore, save_encoded
 from zarrmill.recordings.selection import Selected, Selection, select
-from zarrmill.recordings.session import SUFFIX, Session, checksum, find_sessions
+from zarrmill.recordings.session import SUFFIX, Session, find_sessions
 from zarrmill.recordings.session_result import SessionResult
 from zarrmill.recordings.session_run import SessionDone, run_sessions
 from zarrmill.recordings.session_work import SessionWork
-from zarrmill.recordings.transform_options import TransformOptions, find_places
-from zarrmill.recordings.transform_report import ResetReport, TransformPlan, TransformReport, planned
+from zarrmill.recordings.transform_options import TransformOptions, check_writable, find_places
+from zarrmill.recordings.transform_report import ResetReport, TransformPlan, TransformReport, plan_sessions
 from zarrmill.store import open_keys, options_for
 
 
@@ -105,10 +105,10 @@ class BaseTransform(ABC):
     def open_input(self, session: Session) -> Iterator[Path]:
         """Give the input as a file of the local disk, a download where it lies elsewhere, and note its checksum."""
         keep = None if self.keep_folder is None else self.keep_folder / "inputs"
-        with session.open_source(keep=keep) as path:
-            facts = {"nbytes": session.nbytes, "sha256": checksum(path)}
-            self.input_facts = {"path": session.input_location, **facts}
-            yield path
+        with session.open_source(keep=keep) as found:
+            facts = {"nbytes": found.facts.nbytes, "sha256": found.facts.sha256}
+            self.input_facts = {"path": found.location, **facts}
+            yield found.path
 
     def save_dataset_to_s3_zarr(self, dataset: Any, key: str) -> SavedStore:
         """Write an xarray Dataset or DataTree to one Zarr v3 store below the destination, on S3 or wherever it is.
@@ -118,22 +118,20 @@ class BaseTransform(ABC):
         cleaner = self.session.cleaner if self.session is not None and self.session.cleaner.active else None
         store = encode_dataset(dataset, clean=cleaner)
         name = cleaner(key) if cleaner is not None else key
-        copies = [] if self.keep_folder is None else [LocalKeys(self.keep_folder / name)]
-        places: list[KeySpace] = [self.destination.below(name), *copies]
-        saved = [save_encoded(store, keys, overwrite=True, sync=self.options.sync) for keys in places]
+        saved = save_encoded(store, self.destination.below(name), overwrite=True, sync=self.options.sync)
         self.saved.append(name)
-        return saved[0]
+        if self.keep_folder is not None:
+            save_encoded(store, LocalKeys(self.keep_folder / name), overwrite=True, sync=self.options.sync)
+        return saved
 
     def sessions(self) -> list[Session]:
         """Return every session below the source."""
-        ids = self.options.identities
-        return find_sessions(self.source, suffix=self.source_suffix, identities=ids, only=self._only)
+        ids, only = self.options.identities, self._only
+        return find_sessions(self.source, suffix=self.source_suffix, identities=ids, only=only)
 
     def plan(self, selection: Selection | None = None) -> TransformPlan:
         """Return what ``run`` would do with the same selection; nothing is computed or written."""
-        selected = self._select(selection or Selection())
-        counts = (selected.found, selected.found_by_state, selected.missing)
-        return TransformPlan(*self._ends, *counts, planned(selected), selected.nothing_matched)
+        return plan_sessions(*self._ends, self._select(selection or Selection()))
 
     def run(
         self,
@@ -151,6 +149,8 @@ class BaseTransform(ABC):
         """
         with closing(place(executor, workers=workers)) as placement:
             selected = self._select(selection or Selection())
+            if selected.sessions:
+                check_writable(self.destination)
             work = SessionWork(self._for_workers())
             sessions, name = selected.sessions, self.name
             done = run_sessions(work, sessions, name=name, placement=placement, progress=progress, done=on_session)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zarrmill.errors import InvalidInputError
+from zarrmill.errors import InvalidInputError, StoreAccessError
+from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.local import LocalKeys
 from zarrmill.recordings.identities import Identities
 
 
@@ -68,3 +71,23 @@ def find_places(
         return Places(text, None, os.fspath(destination))
     folder, slash, name = text.rpartition("/")
     return Places(folder or slash or ".", name, os.fspath(destination))
+
+
+def check_writable(destination: KeySpace) -> None:
+    """Raise before any work is done for a place that cannot be written to; a folder is made where there is none.
+
+    Raises InvalidInputError for what can only be read, and StoreAccessError for a folder.
+    """
+    if destination.read_only:
+        raise InvalidInputError(f"{destination.location} can only be read. Give another DESTINATION.")
+    if not isinstance(destination, LocalKeys):
+        return
+    why = ""
+    try:
+        destination.path.mkdir(parents=True, exist_ok=True)
+        # What is made and removed at once says more than permissions do, which are not all that matters.
+        tempfile.TemporaryFile(dir=destination.path).close()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    if why:
+        raise StoreAccessError(f"{destination.location} cannot be written to: {why}. Give another DESTINATION.")

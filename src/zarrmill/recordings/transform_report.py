@@ -147,6 +147,8 @@ class ResetReport:
         return {**asdict(self), "exit_code": self.exit_code}
 
 
-def planned(selected: Selected) -> tuple[PlannedSession, ...]:
-    """Return the sessions of a selection as a plan shows them."""
-    return tuple(PlannedSession(s.session_id, selected.states[s.session_id], s.nbytes) for s in selected.sessions)
+def plan_sessions(transform: str, source: str, destination: str, selected: Selected) -> TransformPlan:
+    """Return a selection as a plan shows it."""
+    counts = (selected.found, selected.found_by_state, selected.missing)
+    sessions = tuple(PlannedSession(s.session_id, selected.states[s.session_id], s.nbytes) for s in selected.sessions)
+    return TransformPlan(transform, source, destination, *counts, sessions, selected.nothing_matched)

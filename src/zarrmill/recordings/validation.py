@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, get_args
 
-from zarrmill.recordings.problems import InputProblem, Severity
+from zarrmill.errors import ZarrmillError
+from zarrmill.recordings.problems import Findings, InputProblem, Severity
 from zarrmill.recordings.processing import process
 from zarrmill.recordings.recording import open_recording
 from zarrmill.recordings.settings import DEFAULT_SETTINGS, EventSettings
+from zarrmill.store import is_local, local_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,26 @@ def validate(
         )
         rows = {group.event_type: len(group.rows) for group in recording.event_groups}
         return ValidationReport(recording.location, recording.session_id, rows, processed.problems)
+
+
+def validate_files(
+    locations: Iterable[str | os.PathLike[str]],
+    *,
+    settings: EventSettings = DEFAULT_SETTINGS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[ValidationReport, ...]:
+    """Validate several files; one that cannot be opened has a report that says so, and stops no other."""
+    reports = []
+    for location in locations:
+        try:
+            reports.append(validate(location, settings=settings, storage_options=storage_options))
+        except ZarrmillError as error:
+            reports.append(_not_opened(os.fspath(location), error))
+    return tuple(reports)
+
+
+def _not_opened(location: str, error: ZarrmillError) -> ValidationReport:
+    findings = Findings()
+    findings.add("unreadable_file", "", " ".join(str(error).split()))
+    shown = str(local_path(location)) if is_local(location) else location
+    return ValidationReport(shown, PurePosixPath(location).name.removesuffix(".h5"), {}, findings.sorted())

@@ -1,0 +1,87 @@
+"""Every damaged form of a curated file among good ones: what can be read becomes a store, and nothing else does."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from zarrmill.recordings.event_reader import open_events
+from zarrmill.recordings.event_transform import EventTransform
+from zarrmill.recordings.event_verify import verify_events
+from zarrmill.recordings.schema import all_columns
+from zarrmill.recordings.transform_report import TransformReport
+from zarrmill.testing import DAMAGES, EEG, write_curated
+
+FATAL = sorted(name for name, damage in DAMAGES.items() if damage.fatal)
+READABLE = sorted(set(DAMAGES) - set(FATAL))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place with a session of each damaged form, two whole ones, a folder, and a link to nothing."""
+    folder = tmp_path_factory.mktemp("lab") / "curated-h5"
+    folder.mkdir()
+    for name in ("0-whole", *DAMAGES, "zz-whole"):
+        write_curated(folder / f"{name}.h5", signals=[EEG])
+        if name in DAMAGES:
+            DAMAGES[name](folder / f"{name}.h5")
+    (folder / "folder.h5").mkdir()
+    (folder / "nowhere.h5").symlink_to("gone.h5")
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def report(lab: Path) -> TransformReport:
+    """What one run over all of them made."""
+    return EventTransform(lab).run()
+
+
+@pytest.mark.slow
+def test_a_session_that_cannot_be_read_fails_alone_and_leaves_no_store(lab: Path, report: TransformReport):
+    """Each says why, and all others are done."""
+    failed = {record.session_id: record for record in report.records if record.status == "failed"}
+
+    assert sorted(failed) == sorted([*FATAL, "nowhere"])
+    assert {name: record.error for name, record in failed.items() if record.error != "source_format"} == {
+        "nowhere": "not_found"
+    }
+    assert all(record.zarr_stores == () for record in failed.values())
+    assert len({record.message for record in failed.values()}) == len(failed)
+    stores = {path.name.removesuffix("_events.zarr") for path in (lab / "processed" / "event").glob("*.zarr")}
+    assert stores == {"0-whole", "zz-whole", *READABLE}
+    assert report.exit_code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READABLE)
+def test_what_can_be_read_is_in_the_store_with_its_problems(lab: Path, report: TransformReport, name: str):
+    """The store is what its source says, has every column, and tells code, path and row of what is wrong."""
+    store = lab / "processed" / "event" / f"{name}_events.zarr"
+    events = open_events(store)
+    issues = events.to_pandas("issue")
+    (record,) = (record for record in report.records if record.session_id == name)
+
+    assert verify_events(lab / "curated-h5" / f"{name}.h5", store).ok
+    assert all(column.name in events.columns(table.name) for table, column in all_columns())
+    found = set(zip(issues.code, issues.path, issues.row.fillna(-1), strict=True))
+    assert found >= set(DAMAGES[name].problems)
+    assert record.issue_counts == dict(Counter(issues.code))
+
+
+def test_what_may_not_be_read_fails_its_session_alone(tmp_path: Path):
+    """The message says so."""
+    folder = tmp_path / "curated-h5"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write_curated(folder / f"{name}.h5", tasks=1, elements=2)
+    (folder / "a.h5").chmod(0)
+    if os.access(folder / "a.h5", os.R_OK):
+        pytest.skip("whoever may read everything is refused nothing")
+
+    report = EventTransform(tmp_path).run()
+
+    assert {record.session_id: record.status for record in report.records} == {"a": "failed", "b": "success"}
+    assert report.records[0].message.endswith("a.h5 may not be read. Check its permissions.")
