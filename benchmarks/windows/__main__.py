@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ import numpy as np
 
 from zarrmill.execute.workshop import MemoryMeter
 
-CONTENDERS = ("h5py", "layout", "no-layout", "batches", "xarray")
+CONTENDERS = ("h5py", "layout", "no-layout", "decode", "batches", "xarray", "one-window")
+READERS = ("decode", "batches", "xarray")
+"""Contenders that read every window; they are compared with the first."""
+SINGLE_WINDOWS = 200
+"""Windows that are read one by one, at random."""
 EEG_FRAMES_PER_FNIRS = 9.76
 READ_FRAMES = 53
 
@@ -77,6 +82,34 @@ def convert(path: Path, target: Path, *, layout: Any) -> dict[str, Any]:
     return {key: report.to_json()[key] for key in ("windows", "fnirs_channels", "bytes_written", "keys_written")}
 
 
+def decode_chunks(_: Path, target: Path) -> dict[str, Any]:
+    """Read and decode every chunk of both signals with as many threads as there are cores, and do nothing with it."""
+    import numcodecs
+
+    from zarrmill.execute.executors import cores
+
+    files = [path for name in ("eeg", "fnirs") for path in sorted((target / name).glob("c.*"))]
+    codecs = json.loads((target / "eeg/zarr.json").read_text())["codecs"]
+    assert [codec["name"] for codec in codecs] == ["bytes", "zstd"]
+    codec = numcodecs.Zstd()
+    with ThreadPoolExecutor(cores()) as pool:
+        nbytes = sum(pool.map(lambda path: len(codec.decode(path.read_bytes())), files))
+    return {"bytes_read": nbytes, "chunks": len(files)}
+
+
+def read_one_by_one(_: Path, target: Path) -> dict[str, Any]:
+    """Read single windows at random with xarray, each of which decodes one chunk of either signal."""
+    from zarrmill.recordings import open_windows
+
+    windows = open_windows(target)
+    chosen = np.random.default_rng(0).integers(0, windows.sizes["time"], SINGLE_WINDOWS).tolist()
+    begun = time.perf_counter()
+    for number in chosen:
+        part = windows.isel(time=number)
+        _, _ = part.eeg.values, part.fnirs.values
+    return {"ms_per_window": round(1000 * (time.perf_counter() - begun) / len(chosen), 2)}
+
+
 def read_batches(_: Path, target: Path) -> dict[str, Any]:
     """Read every window once in batches."""
     from zarrmill.recordings import iter_batches
@@ -102,8 +135,10 @@ def work(name: str, path: Path, target: Path) -> None:
         "h5py": read_h5py,
         "layout": lambda p, t: convert(p, t, layout=make_layout()),
         "no-layout": lambda p, t: convert(p, t, layout=None),
+        "decode": decode_chunks,
         "batches": read_batches,
         "xarray": read_xarray,
+        "one-window": read_one_by_one,
     }
     meter, begun, cpu = MemoryMeter(), time.perf_counter(), time.process_time()
     figures = jobs[name](path, target)
@@ -126,13 +161,16 @@ def main() -> None:
         work(asked.work, path, target)
         return
     make(asked.folder, asked.frames)
-    base = 0.0
+    base = decoding = 0.0
     for name in asked.only:
         command = [sys.executable, "-m", "benchmarks.windows", "--folder", str(asked.folder)]
         command += ["--frames", str(asked.frames), "--work", name]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         base = found["seconds"] if name == "h5py" else base
+        decoding = found["seconds"] if name == "decode" else decoding
         ratio = f" {found['seconds'] / base:.2f} x h5py" if base else ""
+        if decoding and name in READERS:
+            ratio = f" {found['seconds'] / decoding:.2f} x decode"
         print(f"{name:10} {found['seconds']:8.1f} s {found['peak_mem'] / 2**20:7.0f} MiB{ratio}  {found}", flush=True)
     shutil.rmtree(target, ignore_errors=True)
 

@@ -38,6 +38,14 @@ class DatatypeChoice(StrEnum):
 
 Picture = Annotated[str, typer.Argument(metavar="PNG", help="Picture that is written.")]
 Title = Annotated[str | None, typer.Option("--title", help="Text above the picture; none unless said.")]
+Windows = Annotated[
+    str | None,
+    typer.Option(
+        "--windows",
+        metavar="STORE",
+        help="Store of windows whose validity is drawn; of a curated file without one, the windows it would give.",
+    ),
+]
 Bids = Annotated[str | None, typer.Option("--bids", metavar="DIR", help="BIDS dataset: events.tsv and its sidecar.")]
 Mne = Annotated[str | None, typer.Option("--mne", metavar="FILE", help="MNE Annotations: …-annot.fif or .csv.")]
 Nwb = Annotated[str | None, typer.Option("--nwb", metavar="FILE", help="NWB file of TimeIntervals.")]
@@ -66,17 +74,22 @@ def plot(
     picture: Picture,
     *,
     title: Title = None,
+    windows: Windows = None,
     event_types: recording_options.EventTypes = None,
     overwrite: options.Overwrite = False,
     storage_option: options.StorageOptions = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Draw tasks, elements, segments, pauses and what devices cover, of a curated file or an event store, as PNG."""
+    """Draw a curated file or an event store as PNG: tasks, elements, segments, pauses, devices, windows by validity."""
     from zarrmill.recordings.timeline import plot_timeline
+    from zarrmill.recordings.windows.validity_lanes import open_stretches
 
     timeline = _open(location, event_types, storage_option)
-    plot_timeline(timeline, picture, title=title, overwrite=overwrite)
+    shown = windows or (location if timeline.coverage else None)
+    stored = options.read_storage_options(storage_option)
+    stretches = () if shown is None else open_stretches(shown, storage_options=stored)
+    plot_timeline(timeline, picture, title=title, windows=stretches, overwrite=overwrite)
     show(Shown({"written": [picture]}), _written_tables, as_json=json)
 
 

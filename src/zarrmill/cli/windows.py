@@ -31,6 +31,10 @@ LayoutFile = Annotated[
         "that ever hold a value are kept, for which every file is read once more.",
     ),
 ]
+NAMES = {"eeg": "EEG", "fnirs": "fNIRS"}
+ENDS = ("start_ms", "end_ms")
+MOST_STRETCHES = 20
+"""Stretches of windows that are not valid that a table shows."""
 
 
 def windows(
@@ -52,6 +56,7 @@ def windows(
     reset_outputs: recording_options.ResetOutputs = False,
     executor: options.Executor = None,
     workers: options.Workers = None,
+    resume: options.Resume = True,
     sync: options.Sync = True,
     storage_option: options.StorageOptions = None,
     progress: options.Progress = options.ProgressChoice.auto,
@@ -69,7 +74,8 @@ def windows(
         destination,
         settings=read_settings(settings, assign),
         layout=layout,
-        threads=workers if executor in (None, "serial", "threads") else None,
+        threads=_threads(executor, workers),
+        resume=resume,
         options=TransformOptions(
             identities=recording_options.read_identities(id_map, hash_ids, hash_key_file),
             keep_local=keep_local,
@@ -90,13 +96,22 @@ def window_plan(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Show which windows a curated file would give and why others are not valid, from its timestamps alone."""
+    """Show which windows a curated file would give, which are not valid, when and why, from its timestamps alone."""
     from zarrmill.recordings import open_recording, plan_windows
+    from zarrmill.recordings.windows.coverage import stretches_of_plan
 
     with open_recording(file, storage_options=options.read_storage_options(storage_option)) as recording:
         times = {name: device.times for name, device in recording.devices.items()}
     plan = plan_windows(eeg=times.get("eeg"), fnirs=times.get("fnirs"), settings=read_settings(settings, assign))
-    show(Shown(plan.to_json()), plan_tables, as_json=json)
+    stretches = [stretch.to_json() for stretch in stretches_of_plan(plan)]
+    show(Shown({**plan.to_json(), "stretches": stretches}), plan_tables, as_json=json)
+
+
+def _threads(executor: str | None, workers: int | None) -> int | None:
+    """Return the threads of one session: those asked for, one beside other processes, else one per core."""
+    if executor in (None, "threads"):
+        return workers
+    return 1
 
 
 def read_settings(path: str | None, assignments: list[str] | None) -> Any:
@@ -107,7 +122,7 @@ def read_settings(path: str | None, assignments: list[str] | None) -> Any:
 
 
 def plan_tables(data: Mapping[str, Any]) -> list[Table]:
-    """Return figures, reasons by device, and notes of a plan."""
+    """Return figures, reasons by device, when windows are not valid, and notes of a plan."""
     figures = {
         "windows": data["windows"],
         "window": f"{data['period_ms']:.3f} ms, {data['frames_per_window']} EEG frames",
@@ -120,8 +135,21 @@ def plan_tables(data: Mapping[str, Any]) -> list[Table]:
     return [
         Table([[name, str(value)] for name, value in figures.items()]),
         Table(rows, ("reason", "EEG", "fNIRS"), frozenset({"EEG", "fNIRS"})),
+        _stretch_table(data),
         Table([[note] for note in data["notes"]]),
     ]
+
+
+def _stretch_table(data: Mapping[str, Any]) -> Table:
+    """Return when windows are not valid, in seconds from the first one."""
+    found = [s for s in data["stretches"] if s["reason"] not in ("valid", "no_device")]
+    rows = []
+    for stretch in found[:MOST_STRETCHES]:
+        seconds = [f"{(stretch[end] - data['start_ms']) / 1000:,.2f}" for end in ENDS]
+        rows.append([NAMES[stretch["device"]], stretch["reason"], *seconds, f"{stretch['windows']:,}"])
+    if len(found) > MOST_STRETCHES:
+        rows.append(["", f"and {len(found) - MOST_STRETCHES:,} more (--json)", "", "", ""])
+    return Table(rows, ("device", "reason", "from s", "to s", "windows"), frozenset({"from s", "to s", "windows"}))
 
 
 def _say_ms(value: float | None) -> str:

@@ -142,6 +142,14 @@ class LocalKeys:
             self.counts.add("deletes")
             _remove(self.location, key)
 
+    def sweep(self) -> None:
+        """Remove files that writers have left which were killed; nobody else may be writing."""
+        for folder, _, names in os.walk(self.location):
+            for name in names:
+                if name.endswith(_TEMPORARY):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{folder}/{name}")
+
     def below(self, prefix: str) -> LocalKeys:
         """Return the keys below a folder of this one."""
         return LocalKeys(self._file(prefix), counts=self.counts)

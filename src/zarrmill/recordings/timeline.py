@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,8 @@ from zarrmill.recordings.exports.rows import ExportRow, ExportRows, make_rows
 from zarrmill.recordings.optional import load
 from zarrmill.recordings.session_timeline import SessionTimeline, open_timeline
 from zarrmill.recordings.timestamps import is_usual
+from zarrmill.recordings.windows.coverage import Stretch
+from zarrmill.recordings.windows.validity_lanes import ValidityLane, draw_validity, find_validity_lanes
 
 COLORS = {"task": "#2166c4", "element": "#1b9e5a", "pause": "#e07b1a", "device": "#5c4a3d", "gap": "#d1342f"}
 """Colour of what is drawn; other segments take turns in ``SEGMENT_COLORS``."""
@@ -55,23 +57,28 @@ def plot_timeline(
     target: str | os.PathLike[str] | None = None,
     *,
     title: str | None = None,
+    windows: Sequence[Stretch] = (),
     overwrite: bool = True,
 ) -> Any:
     """Draw a session, write it as PNG where a target is given, and return the matplotlib Figure.
 
     ``source`` is a curated file, an event store (which knows no devices), or what ``open_timeline`` returned. Neither
-    ids nor texts are shown, but for the title. Time counts from the start of the session, or from its first event
-    where no start is known; what lies before 2000 or after 2100, while other rows do not, is counted and left out.
-    Raises InvalidInputError where nothing has a time, and for a target that is not named as a PNG.
+    ids nor texts are shown, but for the title. ``windows`` are stretches of windows, as ``open_stretches`` returns
+    them: a lane per device tells which are valid, and why others are not. Time counts from the start of the session,
+    or from its first event where no start is known; what lies before 2000 or after 2100, while other rows do not, is
+    counted and left out. Raises InvalidInputError where nothing has a time, and for a target that is not named as a
+    PNG.
     """
     if target is not None and Path(target).suffix.lower() != ".png":
         raise InvalidInputError(f"{Path(target).name} is no name of a PNG. Let it end in .png.")
     timeline = open_timeline(source)
     from_start = bool(np.isfinite(timeline.start_time))
-    lanes = list(_find_lanes(timeline, make_rows(timeline, origin="start" if from_start else "first")))
-    if not any(len(lane.bars) + len(lane.instants) for lane in lanes):
+    rows = make_rows(timeline, origin="start" if from_start else "first")
+    lanes, validity = list(_find_lanes(timeline, rows)), find_validity_lanes(windows, origin_ms=rows.origin_ms)
+    if not validity and not any(len(lane.bars) + len(lane.instants) for lane in lanes):
         raise InvalidInputError("nothing in this session has a time. There is nothing to draw.")
-    figure = _draw(lanes, f"since the {'start of the session' if from_start else 'first event'}", title)
+    since = f"since the {'start of the session' if from_start else 'first event'}"
+    figure = _draw(lanes, validity, since=since, title=title)
     if target is not None:
         data = BytesIO()
         figure.canvas.print_png(data)
@@ -114,19 +121,22 @@ def _find_odd(times: NDArray[np.float64], zero: float) -> NDArray[np.bool_]:
     return ~(is_usual(starts) & is_usual(ends)) & ~np.isnan(zero)
 
 
-def _draw(lanes: list[_Lane], since: str, title: str | None) -> Any:
-    every = np.concatenate([np.concatenate((lane.bars[:, 0], lane.bars.sum(axis=1), lane.instants)) for lane in lanes])
+def _draw(lanes: list[_Lane], validity: list[ValidityLane], *, since: str, title: str | None) -> Any:
+    ends = [np.concatenate((lane.bars[:, 0], lane.bars.sum(axis=1), lane.instants)) for lane in lanes]
+    every = np.concatenate([*ends, *(lane.edges for lane in validity)])
     low, high = float(every.min()), float(every.max())
+    count = len(lanes) + len(validity)
     scale, unit = (60.0, "minutes") if high - low > MINUTES_FROM else (1.0, "seconds")
     with load("matplotlib").rc_context({"font.size": 10, "font.family": "DejaVu Sans", "axes.edgecolor": INK}):
-        size = (SIZE[0], SIZE[1] + LANE_INCHES * len(lanes))
+        size = (SIZE[0], SIZE[1] + LANE_INCHES * (count + bool(validity)))
         figure = load("matplotlib.figure").Figure(figsize=size, dpi=DPI, layout="constrained", facecolor=PAPER)
         load("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
         axes = figure.subplots()
         for place, lane in enumerate(lanes):
             _draw_lane(axes, place, lane, scale)
-        axes.set_yticks(range(len(lanes)), [_say(lane) for lane in lanes])
-        axes.set_ylim(len(lanes) - 0.5, -0.5)
+        draw_validity(axes, validity, first=len(lanes), scale=scale, height=HEIGHT)
+        axes.set_yticks(range(count), [*map(_say, lanes), *(lane.label for lane in validity)])
+        axes.set_ylim(count - 0.5, -0.5)
         margin = 0.01 * (high - low) or 0.5
         axes.set_xlim((low - margin) / scale, (high + margin) / scale)
         axes.set_xlabel(f"{unit} {since}")

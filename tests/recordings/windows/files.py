@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,11 @@ def write_device(
 def finite_channels(channels: int = CHANNELS) -> NDArray[np.int64]:
     """Return the channels that hold values: some in the first chunk, some across two, one in the last."""
     return np.array([0, 1, 5, 970, 971, 972, 973, channels // 2, channels - 1])
+
+
+def files_of(store: Path) -> dict[str, bytes]:
+    """Return the bytes of every key of a store, but for when it was made."""
+    found = {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    root = json.loads(found.pop("zarr.json"))
+    del root["attributes"]["created_at"]
+    return {**found, "zarr.json": json.dumps(root).encode()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import pytest
 import xarray as xr
 import zarr
 
-from tests.recordings.windows.files import CHANNELS, Written, finite_channels, write_recording
+from tests.recordings.windows.files import CHANNELS, Written, files_of, finite_channels, write_recording
 from tests.recordings.windows.signals import START, make_frames, with_hole, without
 from zarrmill.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from zarrmill.progress import BlockFinished, Message
 from zarrmill.recordings import WindowReport, WindowSettings, open_recording, open_windows, write_windows
-from zarrmill.recordings.windows import operation
+from zarrmill.recordings.windows import operation, stages
 from zarrmill.recordings.windows.channels import make_layout
 from zarrmill.recordings.windows.reasons import Reason
 from zarrmill.store import open_keys
@@ -36,14 +35,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 def convert(written: Written, target: Any, **options: Any) -> WindowReport:
     with open_recording(written.path) as recording:
         return write_windows(recording, target, **{"settings": PLAIN, "executor": "serial", **options})
-
-
-def files_of(store: Path) -> dict[str, bytes]:
-    """Return the bytes of every key of a store, but for when it was made."""
-    found = {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
-    root = json.loads(found.pop("zarr.json"))
-    del root["attributes"]["created_at"]
-    return {**found, "zarr.json": json.dumps(root).encode()}
 
 
 def test_valid_windows_hold_the_frames_of_the_file(written: Written, tmp_path: Path) -> None:
@@ -168,7 +159,7 @@ def test_where_blocks_end_does_not_show(
 ) -> None:
     """Filtered EEG is the same to a millionth of its size whether it is made at once or in small blocks."""
     convert(written, tmp_path / "whole.zarr", settings=WindowSettings())
-    monkeypatch.setattr(operation, "EEG_WINDOWS", length)
+    monkeypatch.setattr(operation, "EEG_FRAMES", 7 * length)
     monkeypatch.setattr(operation, "HDF5_CHUNKS", 1)
 
     report = convert(written, tmp_path / "blocks.zarr", settings=WindowSettings())
@@ -202,7 +193,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_bytes(
     written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
 ) -> None:
     """Until all is done nothing opens; then every key is what it is without a stop, and no block is done twice."""
-    for name, value in {"EEG_WINDOWS": 200, "FNIRS_FRAMES": 200, "HDF5_CHUNKS": 1}.items():
+    for name, value in {"EEG_FRAMES": 1400, "FNIRS_FRAMES": 200, "HDF5_CHUNKS": 1}.items():
         monkeypatch.setattr(operation, name, value)
     convert(written, tmp_path / "whole.zarr")
 
@@ -221,11 +212,26 @@ def test_a_key_that_got_lost_is_written_again(
     written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A chunk that is gone from the draft when a run goes on is made anew."""
-    monkeypatch.setattr(operation, "EEG_WINDOWS", 200)
+    monkeypatch.setattr(operation, "EEG_FRAMES", 1400)
     convert(written, tmp_path / "whole.zarr")
     with pytest.raises(StopError):
         convert(written, tmp_path / "w.zarr", progress=stop_after(5))
     (tmp_path / ".w.zarr.zarrmill/data/eeg/c.0.0.0").unlink()
+
+    convert(written, tmp_path / "w.zarr")
+
+    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "whole.zarr")
+
+
+def test_what_a_killed_writer_left_is_not_in_the_store(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was being written goes when the run goes on."""
+    monkeypatch.setattr(operation, "EEG_FRAMES", 1400)
+    convert(written, tmp_path / "whole.zarr")
+    with pytest.raises(StopError):
+        convert(written, tmp_path / "w.zarr", progress=stop_after(3))
+    (tmp_path / ".w.zarr.zarrmill/data/eeg/.0a1b2c3d.zarrmill-tmp").write_bytes(b"half a chunk")
 
     convert(written, tmp_path / "w.zarr")
 
@@ -304,6 +310,23 @@ def test_frames_without_values_make_no_valid_window(tmp_path: Path) -> None:
     assert not windows.complete.values.any()
 
 
+def test_values_between_two_that_are_missing_too_close_for_the_filter_are_not_valid(tmp_path: Path) -> None:
+    """Of a fifth of a second between frames of NaN a filter makes but its own echo; without one it is what it is."""
+    from zarrmill.recordings.hdf5 import load_h5py
+
+    made = write_recording(tmp_path / "s.h5", eeg=make_frames(1_400))
+    with load_h5py().File(made.path, "a") as file:
+        file["devices/eeg/frames_data"][[699, 707]] = np.nan
+
+    convert(made, tmp_path / "w.zarr", settings=WindowSettings())
+    convert(made, tmp_path / "plain.zarr")
+
+    filtered, plain = (open_windows(tmp_path / f"{name}.zarr").load() for name in ("w", "plain"))
+    assert np.flatnonzero(filtered.eeg_reason.values == Reason.NOT_FINITE).tolist() == [99, 100, 101]
+    assert np.isnan(filtered.eeg.values[100]).all()
+    assert np.flatnonzero(plain.eeg_reason.values == Reason.NOT_FINITE).tolist() == [99, 101]
+
+
 def spoil(path: Path) -> None:
     from zarrmill.recordings.hdf5 import load_h5py
 
@@ -365,3 +388,13 @@ def test_an_old_store_on_s3_stays_until_the_new_one_is_complete(
     assert np.isfinite(after.eeg.values[after.eeg_valid.values]).all()
     keys = [info.key for info in open_keys(target, **options).list()]
     assert not any(key.rpartition("/")[2].startswith("c.") or key.startswith(".") for key in keys)
+
+
+def test_chunks_that_would_be_enormous_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred windows of an hour each, or times in seconds: the message says what to look at, nothing is written."""
+    monkeypatch.setattr(stages, "MOST_CHUNK_NBYTES", 2**20)
+    made = write_recording(tmp_path / "s.h5", eeg=make_frames(2_000))
+
+    with pytest.raises(InvalidInputError, match="chunk_windows, or see whether the times are in milliseconds"):
+        convert(made, tmp_path / "w.zarr", settings=WindowSettings(filter=None, window_ms=6_000.0))
+    assert not (tmp_path / "w.zarr").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -217,6 +219,22 @@ def test_a_larger_tolerance_takes_the_order_of_frames() -> None:
     assert (plan.eeg.reasons[:714] == Reason.VALID).all()
 
 
+def test_a_smaller_tolerance_refuses_fnirs_that_is_off() -> None:
+    """A frame 80 ms off its place is taken unless a third of a frame is the most; a larger tolerance fills holes."""
+    fnirs = make_frames(300, period=210.0, start=START + 105.0)
+    fnirs.stored[100] += 80.0
+    fnirs = without(fnirs, slice(200, 201))
+    plans = {
+        tolerance: plan_windows(
+            eeg=make_frames(2_100).stored, fnirs=fnirs.stored, settings=WindowSettings(fnirs_tolerance=tolerance)
+        )
+        for tolerance in (0.3, 0.5, 1.0)
+    }
+
+    bad = {tolerance: np.flatnonzero(plan.fnirs.reasons).tolist() for tolerance, plan in plans.items()}
+    assert bad == {0.3: [100, 200], 0.5: [200], 1.0: []}
+
+
 def test_runs_too_short_for_the_filter_are_not_valid() -> None:
     """Half a second between two holes is not valid, unless there is no filter."""
     frames = with_hole(with_hole(make_frames(3_000), at=1_000, milliseconds=3_000.0), at=1_021, milliseconds=3_000.0)
@@ -395,3 +413,14 @@ def test_the_summary_counts_every_window_once() -> None:
     summary = plan_windows(eeg=frames.stored, fnirs=make_frames(200, period=210.0).stored).to_json()
 
     assert sum(summary["eeg"].values()) == sum(summary["fnirs"].values()) == summary["windows"]
+
+
+@pytest.mark.parametrize("span", ["union", "common"])
+def test_devices_of_other_years_make_no_windows(span: Any) -> None:
+    """Times in seconds are fifty years away: that is told, and no 8e9 windows lie between them."""
+    eeg, fnirs = make_frames(700).stored, make_frames(100, period=210.0).stored / 1000
+
+    plan = plan_windows(eeg=eeg, fnirs=fnirs, settings=WindowSettings(span=span))
+
+    assert plan.count == 0
+    assert any("days apart: the times of one of them are wrong" in note for note in plan.notes)

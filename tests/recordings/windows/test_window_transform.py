@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.recordings.windows.files import write_recording
 from tests.recordings.windows.signals import make_frames
 from zarrmill.errors import NotFoundError
 from zarrmill.recordings import Identities, Selection, TransformOptions, WindowSettings, WindowTransform, open_windows
+from zarrmill.recordings.hdf5 import load_h5py
 from zarrmill.recordings.windows import operation
 
 SETTINGS = WindowSettings(filter=None)
@@ -111,3 +113,59 @@ def test_sessions_on_s3(sessions: Path, s3_bucket: str, storage_options: dict[st
     assert first.exit_code == second.exit_code == 0
     store = open_windows(f"{s3_bucket}/windows/Ada L_windowed.zarr", storage_options=storage_options)
     assert store.eeg_valid.values.all()
+
+
+def test_a_full_disk_costs_its_session_and_no_block(sessions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says so, nothing opens, and with space again the session goes on after its finished blocks."""
+    monkeypatch.setattr(operation, "FNIRS_FRAMES", 100)
+    monkeypatch.setattr(operation, "HDF5_CHUNKS", 1)
+    plain, only = operation.SignalTarget.put, Selection(names=("Ada L",))
+
+    def put(self: operation.SignalTarget, key: str, data: Any) -> None:
+        if self.path == "fnirs" and not key.startswith("c.0"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(self, key, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operation.SignalTarget, "put", put)
+        (failed,) = WindowTransform(sessions, settings=SETTINGS).run(only).records
+    assert (failed.status, "no space left" in failed.message) == ("failed", True)
+    with pytest.raises(NotFoundError):
+        open_windows(sessions / "processed/windows/Ada L_windowed.zarr")
+
+    (done,) = WindowTransform(sessions, settings=SETTINGS).run(only).records
+
+    assert done.status == "success"
+    assert done.metadata["resumed_blocks"] >= 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no HDF5 at all", b"\x89HDF\r\n\x1a\n" + bytes(500)], ids=["empty", "text", "cut off"]
+)
+def test_an_input_that_is_none_fails_its_session_alone(sessions: Path, content: bytes) -> None:
+    """The other session has its store, and nothing is left of the bad one."""
+    (sessions / "curated-h5/a-bad.h5").write_bytes(content)
+
+    report = WindowTransform(sessions, settings=SETTINGS).run()
+
+    assert report.exit_code == 1
+    assert {r.session_id: r.status for r in report.records} == {
+        "Ada L": "success", "a-bad": "failed", "b": "skipped",
+    }  # fmt: skip
+    made = sorted(path.name for path in (sessions / "processed/windows").iterdir())
+    assert made == ["Ada L_windowed.zarr", "records"]
+
+
+def test_frames_that_cannot_be_decoded_fail_their_session(sessions: Path) -> None:
+    """A damaged chunk is named by its frames, and nothing opens."""
+    path = sessions / "curated-h5/Ada L.h5"
+    with load_h5py().File(path, "a") as file:
+        dataset = file["devices/fnirs/frames_data"]
+        dataset.id.write_direct_chunk((53, 0, 0), b"no deflated data")
+
+    (record,) = WindowTransform(sessions, settings=SETTINGS).run(Selection(names=("Ada L",))).records
+
+    assert record.status == "failed"
+    assert "frames from 53 cannot be decoded" in record.message
+    with pytest.raises(NotFoundError):
+        open_windows(sessions / "processed/windows/Ada L_windowed.zarr")

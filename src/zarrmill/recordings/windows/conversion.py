@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from zarrmill.draft import Claim
@@ -13,6 +13,7 @@ from zarrmill.errors import PublishError, ZarrmillError
 from zarrmill.execute.executors import Placement
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
+from zarrmill.keyspace.local import LocalKeys
 from zarrmill.progress import Progress, RunFinished, RunStarted, StepStarted
 from zarrmill.recordings.windows.channels import Layout
 from zarrmill.recordings.windows.contents import Contents
@@ -26,6 +27,18 @@ from zarrmill.recordings.windows.window_target import open_window_target
 from zarrmill.target import RunJournal, Target
 
 
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a conversion treats what is there, and the disk."""
+
+    overwrite: bool = False
+    """Whether a store that is there is replaced."""
+    resume: bool = True
+    """Whether it goes on after the finished blocks of a run that was stopped; else those are done again."""
+    sync: bool = True
+    """Whether a local disk confirms finished blocks, and the store before it is shown."""
+
+
 def convert(
     source: WindowSource,
     target: KeySpace,
@@ -33,7 +46,7 @@ def convert(
     settings: WindowSettings,
     layout: Layout | None,
     placement: Placement,
-    overwrite: bool,
+    conduct: Conduct,
     progress: Progress,
 ) -> WindowReport:
     """Write the windows of a recording; a run that was stopped goes on after its finished blocks.
@@ -44,10 +57,10 @@ def convert(
     plan = source.plan(settings)
     if not plan.count:
         return WindowReport.empty(target.location, source.session_id, plan)
-    opened, scheme = open_window_target(target, source.path, overwrite=overwrite)
+    opened, scheme = open_window_target(target, source.path, overwrite=conduct.overwrite)
     try:
         signals = SignalRun(source, plan, settings=settings, layout=layout, placement=placement)
-        return Conversion(signals, opened, scheme).do(progress)
+        return Conversion(signals, opened, scheme=scheme, conduct=conduct).do(progress)
     finally:
         opened.close()
 
@@ -55,18 +68,21 @@ def convert(
 class Conversion:
     """One conversion under way."""
 
-    def __init__(self, run: SignalRun, target: Target, scheme: Scheme) -> None:
+    def __init__(self, run: SignalRun, target: Target, *, scheme: Scheme, conduct: Conduct) -> None:
         self._run = run
         self._target = target
         self._scheme: Scheme = scheme
+        self._conduct = conduct
 
     def do(self, progress: Progress) -> WindowReport:
         """Claim, run what is left, check, publish and report."""
         begun = time.perf_counter()
-        resumed, _ = self._target.claim(self._claim(), resume=True)
-        journal = self._target.open_journal(sync=True)
+        resumed, _ = self._target.claim(self._claim(), resume=self._conduct.resume)
+        journal = self._target.open_journal(sync=self._conduct.sync)
         try:
             if resumed:
+                if isinstance(self._target.keys, LocalKeys):
+                    self._target.keys.sweep()
                 journal.forget(self._find_lost(journal))
             resumed_blocks = self._start(journal, progress)
             contents = self._run.run(self._target, journal, scheme=self._scheme, progress=progress)
@@ -127,7 +143,8 @@ class Conversion:
             array.write(self._target.keys, self._scheme)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         scratch = self._target.choose_scratch(None, spread=False)
-        self._target.publish(contents.documents(created, self._scheme), sync=True, scratch=scratch)
+        documents = contents.documents(created, self._scheme)
+        self._target.publish(documents, sync=self._conduct.sync, scratch=scratch)
 
     def _report(self, contents: Contents, journal: RunJournal, *, resumed_blocks: int, begun: float) -> WindowReport:
         plan, results = contents.plan, contents.results

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ class Stretch:
     """When the last ends."""
     windows: int
     """How many they are."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stretch as JSON values, its reason by name."""
+        return {**asdict(self), "reason": self.reason.name.lower()}
 
 
 def stretches_of(windows: xarray.Dataset) -> list[Stretch]:

@@ -31,6 +31,8 @@ class EegJob:
     """Period of frames, measured."""
     filter: FilterSettings | None
     """Filter, None for none."""
+    min_run: int
+    """Frames with finite values below which a run is not filtered."""
 
     @property
     def window_shape(self) -> tuple[int, int]:
@@ -40,7 +42,9 @@ class EegJob:
     @property
     def overlap(self) -> int:
         """Frames that are read beyond either end of what is made at once."""
-        return math.ceil(self.filter.overlap_s * 1000 / self.frame_ms) if self.filter is not None else 0
+        if self.filter is None:
+            return 0
+        return max(self.min_run, math.ceil(self.filter.overlap_s * 1000 / self.frame_ms))
 
 
 def read_eeg(job: EegJob, reader: FrameReader, first: int, stop: int) -> Signal:
@@ -53,7 +57,8 @@ def read_eeg(job: EegJob, reader: FrameReader, first: int, stop: int) -> Signal:
     low, high = max(0, start - job.overlap), min(len(flat), end + job.overlap)
     samples = _gather(job, reader, flat[low:high])
     if job.filter is not None:
-        samples = RunFilter(job.filter, rate_hz=1000 * job.samples / job.frame_ms).apply(samples)
+        rate, least = 1000 * job.samples / job.frame_ms, job.min_run * job.samples
+        samples = RunFilter(job.filter, rate_hz=rate, least=least).apply(samples)
     cut = samples[:, (start - low) * job.samples : (end - low) * job.samples]
     windows = cut.reshape(len(job.channels), stop - first, width * job.samples)
     return np.ascontiguousarray(windows.transpose(1, 0, 2), dtype=np.float32)

@@ -18,16 +18,18 @@ class RunFilter:
     """Second-order sections, forward and backward; values that are not finite separate runs.
 
     Of a run that is cut at a block's edge, ``overlap_s`` more on that side make the cut not show: the blocked result
-    equals the whole one to 3e-9 with 20 s. A true end of a run is padded in the same way in both.
+    equals the whole one to 3e-9 with 20 s. A true end of a run is padded in the same way in both. Runs of fewer than
+    ``least`` samples become NaN: what a filter makes of them is its own echo.
     """
 
-    def __init__(self, settings: FilterSettings, *, rate_hz: float) -> None:
+    def __init__(self, settings: FilterSettings, *, rate_hz: float, least: int = 0) -> None:
         if settings.high_hz >= rate_hz / 2:
             raise InvalidInputError(
                 f"filter up to {settings.high_hz} Hz needs more than {2 * settings.high_hz} samples per second, and "
                 f"there are {rate_hz:.1f}. Lower filter.high_hz."
             )
         self._signal = load("scipy.signal")
+        self._least = least
         band = (settings.low_hz, settings.high_hz) if settings.low_hz else settings.high_hz
         kind = "bandpass" if settings.low_hz else "lowpass"
         self._sections = self._signal.butter(settings.order, band, btype=kind, fs=rate_hz, output="sos")
@@ -48,7 +50,8 @@ class RunFilter:
     def _apply_runs(self, samples: Samples, there: NDArray[np.bool_], out: Samples) -> None:
         edges = np.flatnonzero(np.diff(np.concatenate(([False], there, [False]))))
         for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            out[:, start:stop] = self._apply_run(samples[:, start:stop])
+            if stop - start >= self._least:
+                out[:, start:stop] = self._apply_run(samples[:, start:stop])
 
     def _apply_run(self, run: Samples) -> Samples:
         usual = PAD_PERIODS * (2 * len(self._sections) + 1)

@@ -28,8 +28,8 @@ from zarrmill.recordings.windows.frame_source import FrameSource, open_frames
 from zarrmill.recordings.windows.window_store import Scheme, chunk_key
 
 Kind = Literal["scan", "eeg", "fnirs"]
-EEG_WINDOWS = 1000
-"""Windows of EEG made at once: 210 s, so that the 20 s read beyond either end cost a fifth, in 100 MB of memory."""
+EEG_FRAMES = 7000
+"""Frames of EEG made at once: 210 s, so that the 20 s read beyond either end cost a fifth, in 100 MB of memory."""
 FNIRS_FRAMES = 1000
 """Frames of fNIRS in a block, 2 GB decoded: what a kill costs, and how often the end of a block is waited for."""
 HDF5_CHUNKS = 16
@@ -241,8 +241,8 @@ class _ChunkWriter:
 
 def eeg_block(layout: ArrayLayout, *, chunk_frames: int, frames_per_window: int) -> int:
     """Return the windows of a block of EEG: whole chunks."""
-    wanted = max(EEG_WINDOWS, HDF5_CHUNKS * chunk_frames // frames_per_window)
-    return ceil_div(wanted, layout.chunks[0]) * layout.chunks[0]
+    wanted = max(EEG_FRAMES, HDF5_CHUNKS * chunk_frames) // frames_per_window
+    return ceil_div(max(1, wanted), layout.chunks[0]) * layout.chunks[0]
 
 
 def fnirs_block(layout: ArrayLayout, *, chunk_frames: int, frames_per_window: float) -> int:

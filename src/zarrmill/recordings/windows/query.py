@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.errors import InvalidInputError, UnknownNameError
+from zarrmill.recordings.schema import VALID
 from zarrmill.recordings.windows.window_reader import DEVICES, Device, find_valid, times_ms
 
 if TYPE_CHECKING:
@@ -63,9 +64,21 @@ def find_rows(columns: Mapping[str, NDArray[Any]], where: Mapping[str, Any]) -> 
     for name, wanted in where.items():
         if name not in columns:
             raise UnknownNameError(f"there is no column {name!r}. There are {', '.join(sorted(columns))}.")
-        values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Sequence) else wanted
-        keep &= np.any([columns[name] == value for value in values], axis=0)
+        values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else wanted
+        found = np.zeros(len(keep), dtype=bool)
+        for value in values:
+            found |= _equal(columns[name], value, name)
+        # A text that is missing is stored as an empty one.
+        keep &= found & columns.get(f"{name}{VALID}", True)
     return np.flatnonzero(keep)
+
+
+def _equal(column: NDArray[Any], value: Any, name: str) -> NDArray[np.bool_]:
+    texts = column.dtype.kind in "UT"
+    if isinstance(value, str) != texts:
+        kind = "texts" if texts else "numbers"
+        raise InvalidInputError(f"column {name} holds {kind}, and {value!r} is none. Give one of its values.")
+    return np.asarray(column == value)
 
 
 def match_windows(

@@ -42,7 +42,7 @@ TEXTS = {
     Reason.DUPLICATE_TIMES: "two frames of one time: which is right is not known",
     Reason.BACKWARD_TIMES: "a frame whose time runs backwards falls here",
     Reason.SHORT_RUN: "in a run too short for the filter",
-    Reason.NOT_FINITE: "no channel with finite values throughout",
+    Reason.NOT_FINITE: "no channel with finite values throughout, in a run long enough for the filter",
 }
 
 

@@ -24,6 +24,7 @@ WANTED = {
     "window_ms": "give a length above 0",
     "frames_per_window": "give 1 or more",
     "tolerance": f"give frames above 0 and up to {MOST_TOLERANCE}",
+    "fnirs_tolerance": f"give frames above 0 and up to {MOST_TOLERANCE}",
     "min_run_s": "give 0 s or more",
     "max_distance_mm": "give a distance above 0",
     "chunk_windows": "give 1 or more",
@@ -69,6 +70,9 @@ class WindowSettings:
     """EEG frames in a window; None for as many as ``window_ms`` holds by the measured period."""
     tolerance: float = 0.5
     """Largest distance of an EEG frame from its place on the clock, in frames."""
+    fnirs_tolerance: float = 0.5
+    """Largest distance of an fNIRS frame from where frames lie in a window, in fNIRS frames or windows, whichever are
+    longer; half an EEG frame more is allowed for jitter."""
     eeg_channels: tuple[int, ...] = EEG_CHANNELS
     """Channels kept, counted from 1 as in the file."""
     filter: FilterSettings | None = field(default_factory=FilterSettings)
@@ -125,6 +129,7 @@ def _find_problems(made: WindowSettings) -> list[str]:
         "window_ms": made.window_ms > 0,
         "frames_per_window": made.frames_per_window is None or made.frames_per_window >= 1,
         "tolerance": 0 < made.tolerance <= MOST_TOLERANCE,
+        "fnirs_tolerance": 0 < made.fnirs_tolerance <= MOST_TOLERANCE,
         "min_run_s": made.min_run_s >= 0,
         "max_distance_mm": made.max_distance_mm > 0,
         "chunk_windows": made.chunk_windows >= 1,

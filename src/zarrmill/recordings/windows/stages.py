@@ -21,11 +21,14 @@ from zarrmill.recordings.windows.window_plan import WindowPlan
 from zarrmill.recordings.windows.window_source import SignalDevice, WindowSource
 from zarrmill.recordings.windows.window_store import Scheme, eeg_layout, fnirs_layout
 
+MOST_CHUNK_NBYTES = 2**28
+"""Size of a chunk of EEG from which on something is wrong: a few of them are in memory at once."""
+
 
 def eeg_job(source: WindowSource, plan: WindowPlan, settings: WindowSettings) -> tuple[EegJob, ArrayLayout] | None:
     """Return what is to be made of EEG and how it lies, None without EEG.
 
-    Raises InvalidInputError when the file has none of the channels.
+    Raises InvalidInputError when the file has none of the channels, or when a chunk would be enormous.
     """
     device = source.devices.get("eeg")
     if device is None:
@@ -35,9 +38,18 @@ def eeg_job(source: WindowSource, plan: WindowPlan, settings: WindowSettings) ->
     if not len(channels):
         raise InvalidInputError(f"EEG has channels 1 to {there}, and none of those that are kept. Set eeg_channels.")
     frame_ms = plan.period_ms / plan.frames_per_window
-    job = EegJob(source.frames("eeg"), plan.eeg.frames, channels, samples, frame_ms, settings.filter)
+    min_run = round(settings.min_run_s * 1000 / frame_ms)
+    job = EegJob(source.frames("eeg"), plan.eeg.frames, channels, samples, frame_ms, settings.filter, min_run)
     chunk, codec = settings.chunk_windows, settings.codec
-    return job, eeg_layout(plan, channels=len(channels), samples=samples, chunk=chunk, codec=codec)
+    layout = eeg_layout(plan, channels=len(channels), samples=samples, chunk=chunk, codec=codec)
+    nbytes = int(np.prod(layout.chunks)) * layout.itemsize
+    if nbytes > MOST_CHUNK_NBYTES:
+        raise InvalidInputError(
+            f"{layout.chunks[0]} windows of {plan.frames_per_window} EEG frames, of {frame_ms:.4g} ms each, are "
+            f"{nbytes / 2**20:,.0f} MiB a chunk, more than {MOST_CHUNK_NBYTES >> 20}. Lower chunk_windows, or see "
+            f"whether the times are in milliseconds."
+        )
+    return job, layout
 
 
 def fnirs_job(

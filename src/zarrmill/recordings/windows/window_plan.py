@@ -26,10 +26,13 @@ from zarrmill.recordings.windows.slots import SAME_PERIOD, Slots, find_phase, sl
 FRAME_MS = 30.0
 """An EEG frame by the format: 15 samples at 500 Hz. What a file has is measured."""
 MARGIN_MS = FRAME_MS / 2
-"""Jitter that the nearest fNIRS frame may have beyond half of its period."""
+"""Jitter that the nearest fNIRS frame may have beyond its tolerance."""
 ODD_PERIOD = 0.02
 """Part by which a measured period may differ from the format's before people are told."""
 APART = "EEG and fNIRS do not overlap in time"
+DAY_MS = 24 * 3600 * 1000.0
+MOST_SPAN_MS = 4 * DAY_MS
+"""Time that windows may span: a device whose times are in seconds is fifty years away, and would make 8e9 of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +115,7 @@ def plan_windows(*, eeg: Times | None, fnirs: Times | None, settings: WindowSett
     min_run = round(settings.min_run_s * 1000 / slots.clock.period) if settings.filter is not None else 0
     chosen = choose_eeg(slots, found_eeg, tolerance=settings.tolerance, min_run=min_run)
     fnirs_period = measure_period(found_fnirs.kept_times, np.nan)
-    within = MARGIN_MS + 0.5 * float(np.nanmax([slots.period, fnirs_period]))
+    within = MARGIN_MS + settings.fnirs_tolerance * float(np.nanmax([slots.period, fnirs_period]))
     nearest = choose_fnirs(slots, found_fnirs, phase=phase, within=within)
     plan = WindowPlan(
         times=slots.times,
@@ -155,6 +158,8 @@ def _cover(slots: Slots, spans: list[tuple[int, int]], *, only_common: bool) -> 
     if not spans:
         return slots, (0, 0)
     first, last = min(span[0] for span in spans), max(span[1] for span in spans)
+    if (last - first) * slots.period > MOST_SPAN_MS:
+        return slots, (0, 0)
     start, stop = max(span[0] for span in spans), min(span[1] for span in spans) + 1
     if only_common and start < stop:
         return slots.cover(start, stop - 1), (0, stop - start)
@@ -176,6 +181,10 @@ def _notes(plan: WindowPlan, devices: tuple[tuple[str, Ordered], ...]) -> list[s
     if not plan.count:
         timed = all(len(found.kept) for _, found in devices)
         notes.append(f"there are no windows: {APART if timed else 'no frame has a time'}")
+    if all(len(found.kept) for _, found in devices):
+        days = abs(np.subtract(*(found.kept_times[0] for _, found in devices))) / DAY_MS
+        if days * DAY_MS > MOST_SPAN_MS:
+            notes.append(f"EEG and fNIRS are {days:,.0f} days apart: the times of one of them are wrong")
     for (name, found), there in zip(devices, (plan.has_eeg, plan.has_fnirs), strict=True):
         if not there:
             notes.append(f"there is no {name}: its windows are not valid and its signal is absent")

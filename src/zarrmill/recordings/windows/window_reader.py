@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zarrmill.errors import InvalidInputError, SourceFormatError
+from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
 from zarrmill.recordings.optional import load
 from zarrmill.recordings.windows.contents import TRANSFORM
 from zarrmill.recordings.windows.reasons import Reason
@@ -56,7 +56,13 @@ def _open_group(opened: OpenedStore, group: str, *, decode: bool) -> Any:
         return xr.open_zarr(
             opened.for_arrays, group=group or None, chunks=None, consolidated=not group, decode_times=decode
         )
-    except (FileNotFoundError, KeyError, ValueError, TypeError) as error:
+    except FileNotFoundError:
+        # In a bucket the chunks of a store that is being written are there before it is.
+        raise NotFoundError(
+            f"there is no Zarr store at {opened.location}. If a run of zarrmill recordings windows was stopped there, "
+            f"the same command completes it."
+        ) from None
+    except (KeyError, ValueError, TypeError) as error:
         raise SourceFormatError(f"{opened.location} is no Zarr store of windows that can be read ({error}).") from error
 
 

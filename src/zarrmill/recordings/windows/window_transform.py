@@ -15,7 +15,7 @@ from zarrmill.recordings.session import Session
 from zarrmill.recordings.session_result import SessionResult
 from zarrmill.recordings.transform import BaseTransform
 from zarrmill.recordings.transform_options import TransformOptions
-from zarrmill.recordings.windows.conversion import convert
+from zarrmill.recordings.windows.conversion import Conduct, convert
 from zarrmill.recordings.windows.settings import DEFAULT_SETTINGS, WindowSettings
 from zarrmill.recordings.windows.window_report import WindowReport
 from zarrmill.recordings.windows.window_source import WindowSource
@@ -26,7 +26,8 @@ class WindowTransform(BaseTransform):
     """Writes ``<session_id>_windowed.zarr`` for every curated file.
 
     ``WindowTransform("s3://bucket")`` reads ``curated-h5/`` there and writes to ``processed/windows/``. A session that
-    was stopped goes on after its finished blocks. A session without a frame that has a time is skipped, and told why.
+    was stopped goes on after its finished blocks, unless ``resume`` is False. A session without a frame that has a time
+    is skipped, and told why.
     """
 
     name = "window"
@@ -40,12 +41,14 @@ class WindowTransform(BaseTransform):
         settings: WindowSettings = DEFAULT_SETTINGS,
         layout: LayoutRequest = None,
         threads: int | None = None,
+        resume: bool = True,
         options: TransformOptions | None = None,
     ) -> None:
         super().__init__(source, destination, options=options)
         self.settings = settings
         self.layout = open_layout(layout)
         self.threads = threads
+        self.resume = resume
 
     @property
     def destination_prefix(self) -> str:
@@ -81,7 +84,7 @@ class WindowTransform(BaseTransform):
             settings=self.settings,
             layout=self.layout,
             placement=self._placement(),
-            overwrite=True,
+            conduct=Conduct(overwrite=True, resume=self.resume, sync=self.options.sync),
             progress=silent,
         )
 

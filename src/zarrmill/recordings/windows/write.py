@@ -12,7 +12,7 @@ from zarrmill.execute.executors import Placement, place
 from zarrmill.keyspace import KeySpace
 from zarrmill.progress import Progress, silent
 from zarrmill.recordings.windows.channels import Layout, read_layout
-from zarrmill.recordings.windows.conversion import convert
+from zarrmill.recordings.windows.conversion import Conduct, convert
 from zarrmill.recordings.windows.settings import DEFAULT_SETTINGS, WindowSettings
 from zarrmill.recordings.windows.window_report import WindowReport
 from zarrmill.recordings.windows.window_source import WindowSource
@@ -60,7 +60,7 @@ def write_windows(
             settings=settings,
             layout=open_layout(layout),
             placement=placement,
-            overwrite=overwrite,
+            conduct=Conduct(overwrite=overwrite),
             progress=progress,
         )
 
