@@ -118,7 +118,8 @@ def _find_odd(times: NDArray[np.float64], zero: float) -> NDArray[np.bool_]:
     """Tell which rows of start and length begin or end before 2000 or after 2100; none where ``zero`` is NaN."""
     starts = times[:, 0] * 1000 + zero
     ends = starts + np.nan_to_num(times[:, 1]) * 1000
-    return ~(is_usual(starts) & is_usual(ends)) & ~np.isnan(zero)
+    odd: NDArray[np.bool_] = ~(is_usual(starts) & is_usual(ends)) & ~np.isnan(zero)
+    return odd
 
 
 def _draw(lanes: list[_Lane], validity: list[ValidityLane], *, since: str, title: str | None) -> Any:
