@@ -133,7 +133,6 @@ def test_an_error_is_one_line_with_a_kind():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_a_process_that_dies_costs_its_session_alone(tmp_path: Path):
     """In real processes: one dies every time, one once, and all others are done."""
     inputs = write_inputs(tmp_path / "in", a="ok 1", b="die", c="ok 2", d="die once", e="ok 3", f="ok 4", g="fail")
