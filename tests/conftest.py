@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.servers.fixtures"]
@@ -15,3 +17,9 @@ COMMON = {"derandomize": True, "database": None, "deadline": None, "suppress_hea
 settings.register_profile("quick", max_examples=25, **COMMON)
 settings.register_profile("soak", max_examples=1000, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave modules and tests, which stay for ever, out of every look for garbage: those take a tenth of the time."""
+    gc.freeze()

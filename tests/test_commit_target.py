@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from zarr.storage import StorePath
 
 import zarrmill
+from tests.servers.nursery import get_nursery
 from zarrmill.cli import app
 from zarrmill.commit_target import READ_BYTES, WRITTEN_BYTES, CommitTarget
 from zarrmill.errors import (
@@ -359,8 +360,9 @@ def test_a_killed_run_starts_again(tmp_path, folder, passes):
     zarr.create_array(tmp_path / "s", data=np.random.default_rng(1).normal(size=(600, 500)), chunks=(600, 5))
     target, options = f"icechunk://{folder}", {"chunks": [5, 500], "shards": [60, 500], "max_mem": "80MiB"}
     order = json.dumps([str(tmp_path / "s"), target, options, passes])
-    done = subprocess.run([sys.executable, "-c", CHILD, order], check=False, env=os.environ | {"PYTHONPATH": str(SRC)})
-    assert done.returncode == -signal.SIGKILL
+    child = get_nursery().start(["-c", CHILD, order])
+    _, err = child.communicate()
+    assert child.returncode == -signal.SIGKILL, err
     assert len(os.listdir(tmp_path)) == 3
     with pytest.raises(zarrmill.ZarrmillError):
         zarrmill.digest(target)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import zarr
 
 import zarrmill
 from tests.properties.cases import quiet
+from tests.servers.nursery import Child, get_nursery
 from zarrmill.draft import Draft
 from zarrmill.execute.executors import InlineExecutor
 from zarrmill.plan import arrays
@@ -209,9 +208,8 @@ def test_processes_at_the_same_time(source: Path, tmp_path: Path) -> None:
         "main()\n"
     )
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", made, *map(str, arguments)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def start(*arguments: object) -> Child:
+        return get_nursery().start(["-c", made, *map(str, arguments)])
 
     layout = ("--chunks", "64,1,8", "--shards", "64,10,8", "--executor", "processes", "--workers", 12)
     planned = start("plan", source, target, *layout, "--max-mem", "64MiB", "--out", plan, "--no-calibrate")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.servers.nursery import get_nursery
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -30,6 +33,10 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
 COMMAND_SECONDS = 120
+SHELL_SIGNS = r"[|&;<>$`*~#!(){}\[\]]"
+"""What makes a command more than words."""
+PRELOADED = ("xarray", "h5py", "matplotlib.figure", "zarrmill.recordings", "zarrmill.lightcurves")
+"""What commands of pages import beside what all do."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,22 @@ def run_page(page: str, *, name: str) -> None:
 
 
 def run_command(command: str, *, place: str) -> None:
-    """Run one shell command with the scripts of this environment first on the path."""
+    """Run one shell command: a call of zarrmill that needs no shell as `python -m zarrmill`, which starts at once."""
+    simple = command.startswith("zarrmill ") and not re.search(SHELL_SIGNS, command)
+    code, said = call_module(command) if simple else call_shell(command)
+    if code:
+        raise AssertionError(f"{place}: `{command}` ended with {code}\n{said}")
+
+
+def call_module(command: str) -> tuple[int | None, str]:
+    """Return the exit code of a call of zarrmill, and what it said."""
+    child = get_nursery().start(["-m", *shlex.split(command)], preload=PRELOADED)
+    out, err = child.communicate(COMMAND_SECONDS)
+    return child.returncode, out + err
+
+
+def call_shell(command: str) -> tuple[int, str]:
+    """Return the exit code of a command of the shell, with the scripts of this environment first on the path."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
@@ -87,8 +109,7 @@ def run_command(command: str, *, place: str) -> None:
         text=True,
         timeout=COMMAND_SECONDS,
     )
-    if done.returncode:
-        raise AssertionError(f"{place}: `{command}` ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.slow
@@ -127,6 +148,14 @@ def test_a_failing_command_fails_with_its_output() -> None:
     """The message has the place, the command, the exit code and what the command said."""
     with pytest.raises(AssertionError, match=r"(?s)page:2: `false; echo said >&2; exit 7` ended with 1"):
         run_command("false; echo said >&2; exit 7", place="page:2")
+
+
+def test_the_script_is_the_module() -> None:
+    """What a page calls `zarrmill` is what the pages' commands are run as."""
+    script, module = call_shell("zarrmill --version"), call_module("zarrmill --version")
+
+    assert script == module
+    assert script[0] == 0
 
 
 def test_only_calls_of_zarrmill_are_run() -> None:

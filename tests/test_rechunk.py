@@ -200,8 +200,17 @@ def make_dataset() -> xr.Dataset:
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-@pytest.mark.parametrize("consolidated", [True, False], ids=["consolidated", "plain"])
-@pytest.mark.parametrize("shards", ["auto", None, {"object": 50}], ids=["auto", "unsharded", "sharded"])
+@pytest.mark.parametrize(
+    ("consolidated", "shards"),
+    [
+        pytest.param(True, "auto", id="consolidated-auto"),
+        pytest.param(True, None, id="consolidated-unsharded"),
+        pytest.param(True, {"object": 50}, id="consolidated-sharded"),
+        pytest.param(False, "auto", id="plain-auto"),
+        pytest.param(False, None, id="plain-unsharded", marks=pytest.mark.soak),
+        pytest.param(False, {"object": 50}, id="plain-sharded", marks=pytest.mark.soak),
+    ],
+)
 def test_xarray_shows_the_same_dataset(
     tmp_path: Path, target: Path, zarr_format: Any, consolidated: bool, shards: Any
 ) -> None:

@@ -109,8 +109,14 @@ def test_in_a_store_it_is_told(pair: tuple[str, str, Any]) -> None:
 
 
 @pytest.mark.parametrize("pair", ["store"], indirect=True)
-@pytest.mark.parametrize("puts", [1, 2, 3, 4, 5, 6, 7, 8, 9])
-@pytest.mark.parametrize("how", ["resumed", "anew"])
+@pytest.mark.parametrize(
+    ("how", "puts"),
+    [
+        *(("resumed", puts) for puts in range(1, 10)),
+        *(("anew", puts) for puts in (1, 5, 9)),
+        *(pytest.param("anew", puts, marks=pytest.mark.soak) for puts in (2, 3, 4, 6, 7, 8)),
+    ],
+)
 def test_a_store_between_old_and_new(
     pair: tuple[str, str, Any], monkeypatch: pytest.MonkeyPatch, puts: int, how: str
 ) -> None:

@@ -399,7 +399,7 @@ def large(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("max_mem", [40, 64, 256], ids="{}MiB".format)
+@pytest.mark.parametrize("max_mem", [40, 64, pytest.param(256, marks=pytest.mark.soak)], ids="{}MiB".format)
 def test_the_limit_is_kept(large, max_mem):
     """Measured in a process of its own, with differences to look for."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -32,8 +32,15 @@ def run(work, *arguments):
     return document
 
 
+SOAK = {"zarrmill-full-sync", "zarr-python", "dask"}
+"""Contenders that take long for a small array; the others show that the suite runs whoever there is."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("contender", HERE, ids=lambda contender: contender.name)
+@pytest.mark.parametrize(
+    "contender",
+    [pytest.param(one, id=one.name, marks=[pytest.mark.soak] * (one.name in SOAK)) for one in HERE],
+)
 def test_a_contender_writes_s_equal_in_both_layouts(work, contender):
     """Each result equals the source and has the chunks, shards and codecs that everybody is asked for."""
     if any(importlib.util.find_spec(module) is None for module in contender.needs):

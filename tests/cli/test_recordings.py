@@ -131,8 +131,18 @@ def test_a_place_that_is_not_there_is_told_in_one_line(tmp_path, run, more):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["--hash-ids"], ["--id-map", "ids.csv"]], ids=" ".join)
-@pytest.mark.parametrize("progress", ["lines", "json", "bar", "auto"])
+@pytest.mark.parametrize(
+    ("words", "progress"),
+    [
+        *((["--hash-ids"], progress) for progress in ("lines", "json", "bar", "auto")),
+        (["--id-map", "ids.csv"], "lines"),
+        *(
+            pytest.param(["--id-map", "ids.csv"], progress, marks=pytest.mark.soak)
+            for progress in ("json", "bar", "auto")
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
 def test_no_id_is_told_or_written(lab, run, words, progress):
     """Not on standard output or error, whatever becomes of a session, and not in any byte that is written."""
     (lab.parent / "ids.csv").write_text("Ada L,p1\nBo M,p2\n")

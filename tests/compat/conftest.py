@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 
 import numpy as np
@@ -42,8 +43,7 @@ def group(tmp_path):
     return made
 
 
-@pytest.fixture
-def dataset():
+def make_dataset():
     """Return a dataset with dates, strings, packed values, booleans, and coordinates of no axes."""
     made = xr.Dataset(
         {
@@ -66,12 +66,24 @@ def dataset():
     return made
 
 
-@pytest.fixture(params=[3, 2], ids=["v3", "v2"])
-def stored(dataset, tmp_path, request):
-    """Return the path of the dataset in a store, one chunk for each column."""
-    path = str(tmp_path / "dataset.zarr")
+@pytest.fixture
+def dataset():
+    """Return the dataset, which a test may change."""
+    return make_dataset()
+
+
+@pytest.fixture(scope="session", params=[3, 2], ids=["v3", "v2"])
+def stored_once(tmp_path_factory, request):
+    """Return the path of the dataset in a store, one chunk for each column; nobody writes there."""
+    path = str(tmp_path_factory.mktemp("stored") / "dataset.zarr")
     with warnings.catch_warnings():
         # zarr: fixed-length strings and consolidated metadata are in no specification of v3 yet.
         warnings.simplefilter("ignore")
-        dataset.to_zarr(path, encoding={"flux": {"chunks": (20, 1)}}, zarr_format=request.param)
+        make_dataset().to_zarr(path, encoding={"flux": {"chunks": (20, 1)}}, zarr_format=request.param)
     return path
+
+
+@pytest.fixture
+def stored(stored_once, tmp_path):
+    """Return the path of a copy of the stored dataset."""
+    return shutil.copytree(stored_once, str(tmp_path / "dataset.zarr"))

@@ -511,7 +511,19 @@ VIEWS = {
 }
 
 
-@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+V2_VIEWS = {"as opened", "chunks of its own", "loaded", "sliced"}
+"""Views of a dataset in Zarr v2 that are always taken: what xarray makes of it depends little on the format."""
+
+
+@pytest.mark.parametrize(
+    ("stored_once", "view"),
+    [
+        pytest.param(v, view, id=f"v{v}-{name}", marks=[pytest.mark.soak] * (v == 2 and name not in V2_VIEWS))
+        for v in (3, 2)
+        for name, view in VIEWS.items()
+    ],
+    indirect=["stored_once"],
+)
 def test_a_dataset_is_the_same_afterwards(stored, target, view):
     """Dates, strings, packed and missing values, coordinates, attributes: whatever was done to it since it was read."""
     source = view(stored)
@@ -553,7 +565,12 @@ DATASET_CHUNKS = {
 
 
 @pytest.mark.parametrize(("asked", "made"), DATASET_CHUNKS.values(), ids=DATASET_CHUNKS)
-@pytest.mark.parametrize("changed", [False, True], ids=["stored", "computed"])
+@pytest.mark.parametrize(
+    ("stored_once", "changed"),
+    [(3, False), (3, True), (2, False), pytest.param(2, True, marks=pytest.mark.soak)],
+    ids=["v3-stored", "v3-computed", "v2-stored", "v2-computed"],
+    indirect=["stored_once"],
+)
 def test_chunks_of_a_dataset_are_by_dimension_or_by_variable(stored, target, asked, made, changed):
     """What is not named keeps the chunks that dask has, and all variables come along."""
     source = opened(stored)

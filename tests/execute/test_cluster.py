@@ -177,7 +177,7 @@ def count_kept():
     return len(WORKSHOP.kept), len(WORKSHOP._arenas)
 
 
-@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize("passes", [pytest.param(1, marks=pytest.mark.soak), 2])
 def test_a_killed_worker_costs_nothing(source, target, tmp_path, many_blocks, passes):
     """A worker that is killed while its blocks run is survived, and the result is the same."""
     options = many_blocks(passes)

@@ -98,7 +98,8 @@ def test_a_store_that_fails_for_good(proxy: Proxy, proxied: ObjectKeys, call: st
 def test_faults_that_pass(proxy: Proxy, direct: ObjectKeys, proxied: ObjectKeys, call: str, fault: Any) -> None:
     """One fault of the store or the network is not seen by anybody."""
     if call != "create":
-        direct.put("k", bytes(10_000_001))
+        # Only ranges that lie far apart are asked for one by one.
+        direct.put("k", bytes(10_000_001 if call == "ranges" else 100))
     proxy.add(fault)
 
     CALLS[call](proxied)

@@ -7,7 +7,7 @@ import numpy as np
 from tests.lightcurves.processes import finish, start
 from tests.lightcurves.survey import Survey, make_epoch, time_of
 
-EPOCHS = 12
+EPOCHS = 8
 
 
 def test_writers_of_different_epochs_while_others_fold_and_read(shared) -> None:

@@ -27,14 +27,17 @@ CASES = [
 ]  # fmt: skip
 
 
-LONG = {"large-chunks-least", "many-keys-128", "two-passes-96"}
-"""Cases of many seconds, for the soak."""
+LONG_TO = {"large-chunks-least", "many-keys-128", "two-passes-96"}
+LONG_FROM = LONG_TO | {"bytes-moved-128"}
+"""Cases of many seconds, for the soak; moved bytes are read from a repository as chunks of any kind are."""
+WAYS = [
+    pytest.param(way, case, id=f"{way}-{case.name}", marks=[pytest.mark.soak] * (case.name in long))
+    for way, long in {"to": LONG_TO, "from": LONG_FROM}.items()
+    for case in CASES
+]
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case.name, marks=[pytest.mark.soak] * (case.name in LONG)) for case in CASES]
-)
-@pytest.mark.parametrize("way", ["to", "from"])
+@pytest.mark.parametrize(("way", "case"), WAYS)
 def test_peak_within_projection(way: str, case: Case, tmp_path: Path) -> None:
     """A fresh process uses at most what the plan projects, which is at most the limit."""
     figures = measure(case, tmp_path, way=way)

@@ -37,13 +37,16 @@ CASES = [
 
 
 LONG = {"large-chunks-least", "large-shards-least", "bytes-moved-128", "checksums-128", "uncompressed-160"}
-"""Cases of many seconds, for the soak."""
+LONG_FROM = LONG | {"two-passes-96"}
+"""Cases of many seconds, for the soak; of several passes only the last one knows of S3."""
+WAYS = [
+    pytest.param(way, case, id=f"{way}-{case.name}", marks=[pytest.mark.soak] * (case.name in long))
+    for way, long in {"to-s3": LONG, "from-s3": LONG_FROM}.items()
+    for case in CASES
+]
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case.name, marks=[pytest.mark.soak] * (case.name in LONG)) for case in CASES]
-)
-@pytest.mark.parametrize("way", ["to-s3", "from-s3"])
+@pytest.mark.parametrize(("way", "case"), WAYS)
 def test_peak_within_projection(way: str, case: Case, tmp_path: Path, s3_server: S3Server, s3_bucket: str) -> None:
     """A fresh process uses at most what the plan projects, which is at most the limit."""
     figures = measure(case, tmp_path, way=way, bucket=s3_bucket, storage=s3_server.storage_options)

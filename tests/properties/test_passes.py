@@ -40,9 +40,19 @@ CASES = {
 }
 
 
+DEEP = {"rows to columns", "shards larger than memory"}
+"""Cases of four passes that are always run; the soak runs them all."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("passes", [2, 4], ids=str)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "passes"),
+    [
+        pytest.param(case, passes, id=f"{case}-{passes}", marks=[pytest.mark.soak] * (passes == 4 and case not in DEEP))
+        for case in CASES
+        for passes in (2, 4)
+    ],
+)
 def test_several_passes_leave_what_one_leaves(tmp_path, case, passes, prefer_passes):
     """Through intermediates within a few megabytes come the values, and the keys with the sizes, of one pass."""
     dtype, shape, before, chunks, shards = CASES[case]

@@ -10,16 +10,19 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 import xarray as xr
 
 from zarrmill.recordings.problems import InputProblem
 from zarrmill.recordings.session import Session
 from zarrmill.recordings.session_result import SessionFailedError, SessionResult
 from zarrmill.recordings.transform import BaseTransform
+
+if TYPE_CHECKING:
+    # Not for the processes that import this file to run sessions.
+    import pytest
 
 PROBLEM = InputProblem("events", 3, "odd", "warning", "a row that is odd")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.recordings.scenes import START, Scene, full_scene, scenes
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
@@ -34,9 +34,8 @@ def stored(scene, layout, path, **options):
     return open_events(path, **options)
 
 
-@given(scene=scenes(8))
-def test_what_was_saved_comes_back(tmp_path_factory, scene):
-    """Every column of every table, from both layouts, with its type."""
+def check_saved(tmp_path_factory, scene):
+    """Compare what comes back with what was saved, in both layouts."""
     processed = scene.process()
     for layout in LAYOUTS.values():
         events = stored(scene, layout, tmp_path_factory.mktemp("events") / "s_events.zarr")
@@ -45,6 +44,20 @@ def test_what_was_saved_comes_back(tmp_path_factory, scene):
                 expected = processed.tables[name][key]
                 assert values.dtype == expected.dtype
                 np.testing.assert_array_equal(values, expected)
+
+
+@settings(max_examples=10)
+@given(scene=scenes(8))
+def test_what_was_saved_comes_back(tmp_path_factory, scene):
+    """Every column of every table, from both layouts, with its type."""
+    check_saved(tmp_path_factory, scene)
+
+
+@pytest.mark.soak
+@given(scene=scenes(8))
+def test_whatever_was_saved_comes_back(tmp_path_factory, scene):
+    """The same of many more sessions: each writes and reads two stores of a hundred arrays."""
+    check_saved(tmp_path_factory, scene)
 
 
 def test_an_empty_session_comes_back(tmp_path, layout):

@@ -2,9 +2,6 @@
 
 import json
 import pickle
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import xarray as xr
 
 import zarrmill
 from tests.recordings.sample_transform import SampleTransform, all_bytes, plain, write_inputs
+from tests.servers.nursery import get_nursery
 from zarrmill.errors import InvalidInputError, StoreAccessError
 from zarrmill.recordings.identities import Identities, hash_id
 from zarrmill.recordings.selection import Selection
@@ -21,7 +19,6 @@ from zarrmill.recordings.transform import BaseTransform
 from zarrmill.recordings.transform_options import TransformOptions
 from zarrmill.store import open_keys, open_store
 
-SRC, ROOT = Path(zarrmill.__file__).parents[1], Path(__file__).parents[2]
 ALL = Selection(only=("all",))
 
 
@@ -297,14 +294,15 @@ def test_a_kill_at_any_moment_leaves_whole_stores_and_the_rest_is_done_later(tmp
     inputs = write_inputs(tmp_path / "in", **{f"s{i:02}": f"ok {i + 1}" for i in range(count)})
     script = tmp_path / "child.py"
     script.write_text(CHILD)
-    command = [sys.executable, str(script), str(inputs), str(out), executor]
     for stores in (1, 15, 30):
-        child = subprocess.Popen(command, env={"PYTHONPATH": f"{SRC}:{ROOT}", "PATH": ""}, start_new_session=True)
+        child = get_nursery().start(
+            [str(script), str(inputs), str(out), executor], preload=["tests.recordings.sample_transform"]
+        )
         deadline = time.monotonic() + 60
         while len(list(out.glob("s*.zarr"))) < stores and time.monotonic() < deadline and child.poll() is None:
             time.sleep(0.005)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.kill()
+        child.communicate()
         for store in out.glob("s*.zarr"):
             assert len(values(out, store.name)) == int(store.name[1:3]) + 1
     time.sleep(0.5)

@@ -48,6 +48,8 @@ SAID = {"expired_token": "expired", "access_denied": "not allowed"}
 SPOTS = {"first": 0.0, "middle": 0.5, "last": 1.0}
 QUICK = {**FAST, "timeout": "1s", "read_timeout": "1s"}
 """For faults of which the client learns by waiting."""
+BRIEF = {**QUICK, "max_retries": 1}
+"""For those that last: each of the engine's own attempts waits so much shorter."""
 each_spot = pytest.mark.parametrize("spot", SPOTS.values(), ids=SPOTS)
 
 
@@ -60,9 +62,10 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "RETRY_SECONDS", 0.0)
 
 
-def options_for(proxy: Proxy, fault: Fault) -> dict[str, Any]:
+def options_for(proxy: Proxy, fault: Fault, *, lasting: bool = False) -> dict[str, Any]:
     """Return storage options that give up soon on what hangs, and not on anything else."""
-    return {**proxy.storage_options, **(QUICK if fault in ("hang", "stall_answer") else FAST)}
+    waits = fault in ("hang", "stall_answer")
+    return {**proxy.storage_options, **((BRIEF if lasting else QUICK) if waits else FAST)}
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,12 @@ SOURCES = {
 }
 
 
-def reading(proxy: Proxy, bucket: str, tmp_path: Path, fault: Fault, sharded: bool, moved: bool = False) -> Trial:
+def reading(
+    proxy: Proxy, bucket: str, tmp_path: Path, fault: Fault, sharded: bool, moved: bool = False, lasting: bool = False
+) -> Trial:
     """Return a rechunk from S3 to the disk, or one that keeps the chunks."""
-    source, target, options = f"{bucket}/source.zarr", tmp_path / "target.zarr", options_for(proxy, fault)
+    source, target = f"{bucket}/source.zarr", tmp_path / "target.zarr"
+    options = options_for(proxy, fault, lasting=lasting)
     write_array(open_at(source, proxy.server.storage_options), sharded=sharded)
 
     def right() -> None:
@@ -185,15 +191,16 @@ def test_lasting_fault_of_reads(proxy: Proxy, s3_bucket: str, tmp_path: Path, so
     """Reads that go on failing end the run; what is done is kept, and the same command completes."""
     if fault == "corrupt_answer" and source is SOURCES["chunks"]:
         pytest.skip("the same flipped byte three times in a row looks as if the store had it so")
-    reading(proxy, s3_bucket, tmp_path, fault, **source[0]).meet(fault, source[1], 0.5, None)
+    reading(proxy, s3_bucket, tmp_path, fault, **source[0], lasting=True).meet(fault, source[1], 0.5, None)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def writing(proxy: Proxy, bucket: str, tmp_path: Path, fault: Fault, **request: Any) -> Trial:
+def writing(proxy: Proxy, bucket: str, tmp_path: Path, fault: Fault, *, lasting: bool = False, **request: Any) -> Trial:
     """Return a rechunk from the disk to S3."""
-    source, target, options = tmp_path / "source.zarr", f"{bucket}/target.zarr", options_for(proxy, fault)
+    source, target = tmp_path / "source.zarr", f"{bucket}/target.zarr"
+    options = options_for(proxy, fault, lasting=lasting)
     direct = proxy.server.storage_options
     write_array(source)
 
@@ -249,7 +256,7 @@ def test_refused_write(proxy: Proxy, s3_bucket: str, tmp_path: Path, layout: str
 @each_fault(WRITING)
 def test_lasting_fault_of_writes(proxy: Proxy, s3_bucket: str, tmp_path: Path, layout: str, fault: Fault) -> None:
     """Writes that go on failing end the run; what is done is kept, and the same command completes."""
-    writing(proxy, s3_bucket, tmp_path, fault, **LAYOUTS[layout]).meet(fault, PUTS[layout], 0.5, None)
+    writing(proxy, s3_bucket, tmp_path, fault, **LAYOUTS[layout], lasting=True).meet(fault, PUTS[layout], 0.5, None)
 
 
 @each_layout

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,17 +12,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import zarrmill
 from tests.recordings.sample_transform import SampleTransform
 from tests.s3.stores import FAST, below, client_at, keys_of
 from tests.servers.client import Proxy
+from tests.servers.nursery import get_nursery
 from tests.servers.rules import Fault
 from zarrmill.errors import PublishError
 from zarrmill.recordings.save import save_dataset
 from zarrmill.recordings.transform_options import TransformOptions
 from zarrmill.store import open_store
-
-SRC, ROOT = Path(zarrmill.__file__).parents[1], Path(__file__).parents[2]
 
 
 def dataset(number: int) -> xr.Dataset:
@@ -170,20 +164,19 @@ def test_a_kill_at_any_moment_leaves_the_old_store_or_the_new_one(
     names, rng = [f"s{i}" for i in range(8)], random.Random(5)
     script = tmp_path / "child.py"
     script.write_text(CHILD)
-    command = [sys.executable, str(script), s3_bucket, json.dumps(storage_options)]
-    environment = {**os.environ, "PYTHONPATH": f"{SRC}:{ROOT}"}
+    command = [str(script), s3_bucket, json.dumps(storage_options)]
     for attempt in range(1, 6):
         put_inputs(s3_bucket, storage_options, **dict.fromkeys(names, f"ok {attempt * 10}"))
         seen = len(keys_of(f"{s3_bucket}/processed/sample/records", storage_options))
-        child = subprocess.Popen(command, env=environment, start_new_session=True)
+        child = get_nursery().start(command, preload=["tests.recordings.sample_transform"])
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and child.poll() is None:
             records = len(keys_of(f"{s3_bucket}/processed/sample/records", storage_options))
             if records >= seen + 1 + attempt % 3:
                 time.sleep(rng.random() * 0.05)
                 break
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.kill()
+        child.communicate()
         for name in names:
             url = f"{s3_bucket}/processed/sample/{name}_sample.zarr"
             found = rows_at(url, storage_options)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.servers.client import Proxy
+from tests.servers.nursery import stop_nursery
 from tests.servers.s3 import S3Server
 
 
@@ -45,3 +46,10 @@ def proxy(proxy_process: Proxy) -> Iterator[Proxy]:
     proxy_process.reset()
     yield proxy_process
     proxy_process.reset()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nursery_ends() -> Iterator[None]:
+    """The nursery, which the first child starts, ends with the tests."""
+    yield
+    stop_nursery()

@@ -32,7 +32,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(_get_paths())} | environment,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(get_paths())} | environment,
         )
         try:
             self.port = self._await_port()
@@ -90,6 +90,7 @@ class ServerProcess:
         return int(json.loads(line)["port"])
 
 
-def _get_paths() -> list[str]:
+def get_paths() -> list[str]:
+    """Return where a child finds modules: those of the tests, and whatever this process was told."""
     inherited = os.environ.get("PYTHONPATH", "")
     return [str(ROOT), *inherited.split(os.pathsep)] if inherited else [str(ROOT)]

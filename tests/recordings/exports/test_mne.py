@@ -9,12 +9,17 @@ from tests.recordings.scenes import START, Scene
 from zarrmill.errors import InvalidInputError
 from zarrmill.recordings.exports.mne import export_mne
 
-mne = pytest.importorskip("mne")
 EEG = np.array([0.0, 30, 60, 600, 630])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def mne():
+    """The library takes long to import, which only the process that needs it shall do."""
+    return pytest.importorskip("mne")
+
+
 @pytest.mark.parametrize("name", ["s-annot.fif", "s.csv"])
-def test_mne_reads_them_at_their_absolute_times(tmp_path, make_timeline, name):
+def test_mne_reads_them_at_their_absolute_times(tmp_path, make_timeline, mne, name):
     """What has no end is an instant that says so; a gap is bad."""
     export_mne(make_timeline(eeg=EEG), tmp_path / name)
     found = mne.read_annotations(tmp_path / name)
@@ -37,7 +42,7 @@ def test_mne_reads_them_at_their_absolute_times(tmp_path, make_timeline, name):
     }
 
 
-def test_they_fit_a_recording_of_that_time(tmp_path, make_timeline):
+def test_they_fit_a_recording_of_that_time(tmp_path, make_timeline, mne):
     """MNE leaves out what overlaps a gap."""
     export_mne(make_timeline(eeg=EEG), tmp_path / "s-annot.fif")
     raw = mne.io.RawArray(np.zeros((1, 1500)), mne.create_info(1, 1000.0, "eeg"), verbose="ERROR")
@@ -48,14 +53,14 @@ def test_they_fit_a_recording_of_that_time(tmp_path, make_timeline):
     assert abs(kept.shape[1] - (1500 - 510)) <= 2
 
 
-def test_what_has_no_start_is_counted_and_left_out(tmp_path, make_timeline):
+def test_what_has_no_start_is_counted_and_left_out(tmp_path, make_timeline, mne):
     """An annotation cannot be without one."""
     report = export_mne(make_timeline(Scene().task("t1", None).task("t2", 0, 10)), tmp_path / "s-annot.fif")
     assert report.without_onset == 1
     assert mne.read_annotations(tmp_path / "s-annot.fif").description.tolist() == ["task/n_back"]
 
 
-def test_a_session_of_nothing(tmp_path, make_timeline):
+def test_a_session_of_nothing(tmp_path, make_timeline, mne):
     """Is an empty FIF; a CSV of it MNE itself could not read."""
     export_mne(make_timeline(Scene()), tmp_path / "s-annot.fif")
     assert len(mne.read_annotations(tmp_path / "s-annot.fif")) == 0

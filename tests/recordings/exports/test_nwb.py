@@ -9,12 +9,18 @@ from tests.recordings.scenes import START, Scene
 from zarrmill.errors import InvalidInputError
 from zarrmill.recordings.exports.nwb import export_nwb
 
-pynwb = pytest.importorskip("pynwb")
+
+@pytest.fixture(scope="module", autouse=True)
+def pynwb():
+    """The library takes seconds to import, which only the process that needs it shall do."""
+    return pytest.importorskip("pynwb")
 
 
 def read(path):
     """Return the tables by name, and the file's start and subject."""
-    with pynwb.NWBHDF5IO(str(path), "r") as file:
+    from pynwb import NWBHDF5IO
+
+    with NWBHDF5IO(str(path), "r") as file:
         found = file.read()
         tables = {name: table.to_dataframe() for name, table in (found.intervals or {}).items()}
         return tables, found.session_start_time, found.subject and found.subject.subject_id
@@ -36,7 +42,7 @@ def test_pynwb_reads_tables_and_gaps(tmp_path, make_timeline):
     assert "title" not in tables["elements"]
 
 
-def test_the_file_is_valid_and_tells_no_id(tmp_path, make_timeline):
+def test_the_file_is_valid_and_tells_no_id(tmp_path, make_timeline, pynwb):
     """By pynwb's own validator; titles only where asked."""
     export_nwb(make_timeline(), tmp_path / "s.nwb")
     assert not pynwb.validate(path=str(tmp_path / "s.nwb"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import signal
 
 from zarrmill.errors import InvalidInputError
 from zarrmill.recordings.windows.filtering import RunFilter
@@ -22,6 +21,8 @@ def make_signal(seconds: float, *, channels: int = 3) -> np.ndarray:
 
 def test_a_run_is_filtered_as_scipy_does() -> None:
     """Without holes the result is scipy's forward and backward filter."""
+    from scipy import signal
+
     values = make_signal(20)
 
     made = RunFilter(FilterSettings(), rate_hz=RATE).apply(values)
