@@ -42,7 +42,7 @@ def kill_and_complete(survey: Survey, seed: int) -> None:
     check_whole(survey, set(range(EPOCHS)))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(5))
 def test_killed_writer(shared, seed) -> None:
     """A kill while epochs are added, folded and pruned leaves a right store, and the same calls complete it."""
     kill_and_complete(Survey.create(**shared, n_epochs=EPOCHS), seed)
