@@ -38,7 +38,7 @@ def classes() -> dict[str, str]:
         return {row["filename"]: row["target"] for row in csv.DictReader(lines)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def files(tmp_path_factory) -> dict[str, Path]:
     """The file of each star: Julian date, magnitude in V and its error, without a header."""
     folder, found = tmp_path_factory.mktemp("asas"), {}
@@ -52,7 +52,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def survey(files, classes, tmp_path_factory) -> Path:
     """A store of all stars, folded and without copies of its epochs."""
     path = tmp_path_factory.mktemp("survey") / "asas"
@@ -71,7 +71,14 @@ def survey(files, classes, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_every_point_is_read_back(survey, files, classes):
+def test_real_stars_go_through_a_store(survey, files, classes, tmp_path):
+    """They are read back to the last digit, told apart by their statistics, and fold with the period that is found."""
+    check_points(survey, files, classes)
+    check_statistics(survey)
+    check_periods(survey, tmp_path)
+
+
+def check_points(survey, files, classes):
     """Seven stars of three types: times, magnitudes and errors are those of the files to the last digit."""
     storage = LightcurveStorage.open(survey)
     assert len(files) == 7
@@ -87,8 +94,7 @@ def test_every_point_is_read_back(survey, files, classes):
     assert storage.verify().sound
 
 
-@pytest.mark.slow
-def test_types_of_stars_are_told_by_their_statistics(survey):
+def check_statistics(survey):
     """Miras vary by magnitudes, eclipsing stars in contact by tenths, in one sweep over all."""
     storage = LightcurveStorage.open(survey)
     table = storage.statistics(["n", "std"])
@@ -99,8 +105,7 @@ def test_types_of_stars_are_told_by_their_statistics(survey):
     assert table["n"].min() == POINTS
 
 
-@pytest.mark.slow
-def test_cepheids_fold(survey, tmp_path):
+def check_periods(survey, tmp_path):
     """With the period that is found neighbours in phase agree far better than others, and pictures show it."""
     pytest.importorskip("matplotlib")
     storage = LightcurveStorage.open(survey)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +13,7 @@ from typing import Any
 import pytest
 
 import zarrmill
+from tests.servers.nursery import get_nursery
 from zarrmill.errors import NotFoundError, SourceFormatError
 from zarrmill.keyspace import KeySpace
 from zarrmill.recordings.event_reader import open_events
@@ -80,17 +77,17 @@ class Lab:
     def kill(self, rng: random.Random, *, only: list[str], executor: str) -> None:
         """Have a process run, and kill it a moment after it has made some records."""
         before, wanted = self.records(), rng.randrange(len(NAMES) - len(self.done()) or len(NAMES))
-        words = [sys.executable, "-c", CHILD, json.dumps([self.root, self.options, only, executor])]
-        environment = {**os.environ, "PYTHONPATH": str(SRC)}
-        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, start_new_session=True) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"started\n"
-            deadline = time.monotonic() + 60
-            while self.records() < before + wanted and child.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0, SECONDS))
-            child.send_signal(signal.SIGKILL)
-            child.wait()
+        script = self.inputs.parent.parent / "child.py"
+        script.write_text(CHILD)
+        order = json.dumps([self.root, self.options, only, executor])
+        child = get_nursery().start([str(script), order], preload=["zarrmill.recordings"])
+        assert child.stdout.readline() == "started\n"
+        deadline = time.monotonic() + 60
+        while self.records() < before + wanted and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002 if self.options is None else 0.05)  # a look at a bucket is a request
+        time.sleep(rng.uniform(0, SECONDS))
+        child.kill()
+        child.communicate()
         if executor == "processes":
             # Its processes see that it is gone, and end.
             time.sleep(0.5)

@@ -287,7 +287,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["serial", "processes"])
+@pytest.mark.parametrize("executor", ["serial", pytest.param("processes", marks=pytest.mark.soak)])
 def test_a_kill_at_any_moment_leaves_whole_stores_and_the_rest_is_done_later(tmp_path: Path, executor: str):
     """Whatever opens is whole, whatever has a record is not done again, and nothing is left beside the stores."""
     count, out = 60, tmp_path / "out"

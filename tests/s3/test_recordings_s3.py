@@ -156,7 +156,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_kill_at_any_moment_leaves_the_old_store_or_the_new_one(
     s3_bucket: str, storage_options: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -7,11 +7,8 @@ made small, so that a little data makes many of them.
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +17,9 @@ from typing import Any
 import pytest
 import xarray as xr
 
-import zarrmill
 from tests.recordings.windows.files import files_of, write_recording
 from tests.recordings.windows.signals import make_frames, with_hole
+from tests.servers.nursery import Child, get_nursery
 from zarrmill.errors import NotFoundError
 from zarrmill.keyspace import KeySpace
 from zarrmill.recordings import open_windows
@@ -30,7 +27,6 @@ from zarrmill.store import open_keys
 
 pytestmark = pytest.mark.slow
 
-SRC, ROOT = Path(zarrmill.__file__).parents[1], Path(__file__).parents[3]
 NAME = "s-01_windowed.zarr"
 
 CHILD = '''
@@ -70,16 +66,13 @@ class Place:
     target: str
     storage: dict[str, Any]
 
-    def start(self, *, target: str | None = None, blocks: int = -1, window_ms: float = 210.0) -> subprocess.Popen[str]:
-        """Start a run in a process group of its own."""
+    def start(self, *, target: str | None = None, blocks: int = -1, window_ms: float = 210.0) -> Child:
+        """Start a run in a process of its own."""
         script = self.folder / "child.py"
         script.write_text(CHILD)
         order = {"source": str(self.folder / "in"), "target": target or self.target, "blocks": blocks}
         order |= {"window_ms": window_ms, "storage": {} if target else self.storage}
-        return subprocess.Popen(
-            [sys.executable, str(script), json.dumps(order)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True, env={**os.environ, "PYTHONPATH": f"{SRC}:{ROOT}"},
-        )  # fmt: skip
+        return get_nursery().start([str(script), json.dumps(order)], preload=["zarrmill.recordings.windows"])
 
     def finish(self, **order: Any) -> dict[str, Any]:
         """Run to the end and return what the record says."""
@@ -155,7 +148,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(tmp_path, f"{bucket}/windows", storage)
 
 
-@pytest.mark.parametrize("blocks", [1, 3, 8], ids=str)
+@pytest.mark.parametrize("blocks", [1, pytest.param(3, marks=pytest.mark.soak), 8], ids=str)
 def test_kill_after_a_block(place: Place, blocks: int) -> None:
     """Nothing opens, and the same run goes on after the finished blocks."""
     place.kill_after(blocks)
