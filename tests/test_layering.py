@@ -14,6 +14,7 @@ PACKAGE = "zarrmill"
 
 ORDER = (
     ("errors",),
+    ("draft",),
     ("units",),
     ("grid",),
     ("layout",),
@@ -40,7 +41,6 @@ ORDER = (
     ("made_from",),
     ("prepare",),
     ("changes",),
-    ("draft",),
     ("store_draft",),
     ("inventory",),
     ("info",),

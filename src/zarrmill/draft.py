@@ -27,6 +27,10 @@ from typing import Any
 from zarrmill.errors import InvalidInputError, ResumeError
 
 SUFFIX = ".zarrmill"
+STORE_FOLDER = ".zarrmill"
+"""Folder below a target in a store that holds its draft."""
+STORE_CLAIM = f"{STORE_FOLDER}/claim.json"
+"""Key that a run has there until all of the target is there."""
 SHARED_SECONDS = 30.0
 """Patience with another run that claims a draft which both will share."""
 FORMAT = 1

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from zarrmill.draft import STORE_CLAIM
 from zarrmill.errors import InvalidInputError, SourceFormatError
 from zarrmill.keyspace import KeySpace
 from zarrmill.store import UNFINISHED, OpenedStore
@@ -23,8 +24,6 @@ _FILES = (("zarr.json",), (".zarray", ".zattrs"), (".zgroup", ".zattrs"))
 """Metadata files by the order in which they are looked for: what comes first decides what a node is."""
 _FILES_V2 = (".zarray", ".zgroup", ".zattrs")
 _CONSOLIDATED_V2 = ".zmetadata"
-_CLAIM = ".zarrmill/claim.json"
-"""Key that a run has below a target in a store until all of it is there."""
 _REQUESTS_AT_ONCE = 32
 """Keys of a store that are asked for together: enough to hide latency, few enough for every service."""
 
@@ -76,7 +75,7 @@ def read_hierarchy(opened: OpenedStore) -> Hierarchy:
     else:
         found = _read_keys(opened.keys, opened.location)
     if "" not in found:
-        if opened.local is None and opened.keys.can_list and opened.keys.head(_CLAIM) is not None:
+        if opened.local is None and opened.keys.can_list and opened.keys.head(STORE_CLAIM) is not None:
             raise SourceFormatError(f"{opened.location} is not a Zarr array or group yet: {UNFINISHED}")
         raise SourceFormatError(
             f"{opened.location} is not a Zarr array or group (no zarr.json, .zarray or .zgroup). "

@@ -121,12 +121,12 @@ def rechunk(
         place_to_write = _open_target(target, opened, published, overwrite=overwrite, storage_options=options)
         intermediates = place_to_write.choose_scratch(scratch, spread=placement.changes)
         remote = Remote(target=place_to_write.copies, scratch=intermediates.folder is None)
-        prepared, change = _compare(prepare(opened, _beside(request, published), remote=remote), published)
-        prepared = fitted(prepared, place_to_write.location)
+        location = place_to_write.location
+        prepared, change = _prepare(opened, request, published=published, location=location, remote=remote)
         limits = _limits(max_mem, placement)
         if placement.changes and resume:
             limits = _limits_begun_with(place_to_write, limits)
-        plan = make_plan(prepared, target=place_to_write.location, limits=limits, verify=verify)
+        plan = make_plan(prepared, target=location, limits=limits, verify=verify)
         placement.check_memory(plan.projected_mem)
         run = (plan, prepared, place_to_write, placement, intermediates, sync)
         with closing(Work(*run) if change is None else UpdateWork(*run, update=change)) as work:
@@ -209,28 +209,26 @@ def plan_update(
     published = open_published(target, storage_options=options)
     place_to_write = _open_target(target, opened, published, overwrite=False, storage_options=options)
     request = _request(chunks, shards, codecs, checksum, "full", arrays)
-    remote = Remote(target=place_to_write.copies)
-    prepared, change = _compare(prepare(opened, _beside(request, published), remote=remote), published)
-    plan = make_plan(
-        fitted(prepared, place_to_write.location), target=place_to_write.location, limits=limits, verify="full"
-    )
+    location, remote = place_to_write.location, Remote(target=place_to_write.copies)
+    prepared, change = _prepare(opened, request, published=published, location=location, remote=remote)
+    plan = make_plan(prepared, target=location, limits=limits, verify="full")
     if change is not None:
         change.take_plan(plan)
         change.check_published()
     return summarize_update(plan, change)
 
 
-def _beside(request: Request, published: Published | None) -> Request:
-    """Return a request that keeps what it leaves open as a published target has it."""
-    return request if published is None else replace(request, before=published.layouts)
+def _prepare(
+    opened: OpenedStore, request: Request, *, published: Published | None, location: str, remote: Remote
+) -> tuple[Prepared, Update | None]:
+    """Return what is to be planned for a target, and what is new of it since that was published.
 
-
-def _compare(prepared: Prepared, published: Published | None) -> tuple[Prepared, Update | None]:
-    """Return what is to be planned, and what is new of it since a target was published."""
+    What a request leaves open is kept as a published target has it.
+    """
     if published is None:
-        return prepared, None
-    change = Update.find(published, prepared)
-    return change.hint(), change
+        return fitted(prepare(opened, request, remote=remote), location), None
+    change = Update.find(published, prepare(opened, replace(request, before=published.layouts), remote=remote))
+    return fitted(change.hint(), location), change
 
 
 def _check_target(target: Any, executor: Any, *, update: bool = False, overwrite: bool = False) -> None:

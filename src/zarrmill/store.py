@@ -14,6 +14,7 @@ from zarr.abc.store import Store
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, ObjectStore, StorePath
 
+from zarrmill.draft import Draft
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
 from zarrmill.icechunk_repository import is_icechunk, open_snapshot
 from zarrmill.key_store import KeyStore
@@ -218,7 +219,7 @@ def _open_again(opened: OpenedStore, *, read_only: bool) -> OpenedStore:
 
 def _open_directory(path: Path, *, read_only: bool) -> OpenedStore:
     if not path.exists():
-        yet = f" yet: {UNFINISHED}" if path.with_name(f".{path.name}.zarrmill").is_dir() else ""
+        yet = f" yet: {UNFINISHED}" if Draft(path).folder.is_dir() else ""
         raise NotFoundError(f"there is nothing at {path}{yet}")
     if not path.is_dir():
         raise SourceFormatError(f"{path} is a file and not a Zarr directory. Open archives with zarr.storage.ZipStore.")

@@ -19,13 +19,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from zarrmill.draft import FORMAT, SHARED_SECONDS, Claim, check_same_scratch
+from zarrmill.draft import FORMAT, SHARED_SECONDS, STORE_CLAIM, STORE_FOLDER, Claim, check_same_scratch
 from zarrmill.errors import AlreadyExistsError, ResumeError, SourceFormatError
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
 
-FOLDER = ".zarrmill"
-CLAIM = f"{FOLDER}/claim.json"
+FOLDER, CLAIM = STORE_FOLDER, STORE_CLAIM
 JOURNAL = f"{FOLDER}/journal"
 SCRATCH = f"{FOLDER}/scratch"
 SCRATCH_RECORD = f"{FOLDER}/scratch.json"

@@ -31,7 +31,6 @@ LayoutFile = Annotated[
         "that ever hold a value are kept, for which every file is read once more.",
     ),
 ]
-NAMES = {"eeg": "EEG", "fnirs": "fNIRS"}
 ENDS = ("start_ms", "end_ms")
 MOST_STRETCHES = 20
 """Stretches of windows that are not valid that a table shows."""
@@ -97,12 +96,12 @@ def window_plan(
     verbose: options.Verbose = False,
 ) -> None:
     """Show which windows a curated file would give, which are not valid, when and why, from its timestamps alone."""
-    from zarrmill.recordings import open_recording, plan_windows
+    from zarrmill.recordings import open_recording
     from zarrmill.recordings.windows.coverage import stretches_of_plan
+    from zarrmill.recordings.windows.window_plan import plan_devices
 
     with open_recording(file, storage_options=options.read_storage_options(storage_option)) as recording:
-        times = {name: device.times for name, device in recording.devices.items()}
-    plan = plan_windows(eeg=times.get("eeg"), fnirs=times.get("fnirs"), settings=read_settings(settings, assign))
+        plan = plan_devices(recording.devices, read_settings(settings, assign))
     stretches = [stretch.to_json() for stretch in stretches_of_plan(plan)]
     show(Shown({**plan.to_json(), "stretches": stretches}), plan_tables, as_json=json)
 
@@ -142,6 +141,8 @@ def plan_tables(data: Mapping[str, Any]) -> list[Table]:
 
 def _stretch_table(data: Mapping[str, Any]) -> Table:
     """Return when windows are not valid, in seconds from the first one."""
+    from zarrmill.recordings.windows.validity_lanes import NAMES
+
     found = [s for s in data["stretches"] if s["reason"] not in ("valid", "no_device")]
     rows = []
     for stretch in found[:MOST_STRETCHES]:

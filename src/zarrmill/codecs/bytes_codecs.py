@@ -124,31 +124,30 @@ def _blosc(config: Mapping[str, Any]) -> BytesCodec:
         typesize=config.get("typesize", 1),
     )
 
-    def check_whole(data: Any) -> None:
+    def checked_size(data: Any) -> int:
+        """Return the decoded size in the header of a chunk that is whole."""
         # The library believes the encoded size in the header, and reads on in whatever follows a chunk cut short.
         size = int.from_bytes(data[12:16], "little")
         if not BLOSC_HEADER <= size <= len(data):
             raise SourceFormatError(f"{len(data)} bytes of a blosc chunk of {size}: cut short")
+        return int.from_bytes(data[4:8], "little")
 
     def decode(data: Any, _nbytes: int) -> Buffer:
-        check_whole(data)
+        checked_size(data)
         # Without the codec's own checks of its arguments, which take as long as a small chunk.
         decoded: bytes = numcodecs.blosc.decompress(data)
         return decoded
 
     def decode_into(data: Any, out: Any) -> bool:
-        check_whole(data)
-        # The decoded size is in the header; less would leave the rest of the memory as it was.
-        if int.from_bytes(data[4:8], "little") != out.nbytes:
+        # Less would leave the rest of the memory as it was.
+        if checked_size(data) != out.nbytes:
             return False
         codec.decode(data, out)
         return True
 
     def decode_many(parts: Sequence[Any], rows: NDArray[np.uint8]) -> bool:
-        for part in parts:
-            check_whole(part)
-            if int.from_bytes(part[4:8], "little") != rows.shape[1]:
-                return False
+        if any(checked_size(part) != rows.shape[1] for part in parts):
+            return False
         try:
             decoded = b"".join(map(numcodecs.blosc.decompress, parts))
         except RuntimeError:

@@ -118,18 +118,18 @@ class LocalShards:
 
     def read(self, key: str, number: int, *, generation: int) -> Buffer | None:
         """Return an encoded chunk."""
-        kept = self._held.get(key)
-        if kept is None or kept.generation < generation:
-            kept = self._open(key, generation)
+        kept = self._find(key, generation)
         offset, nbytes = kept.index[number].tolist()
         return self._read_range(kept, key, offset, nbytes)
 
     def read_some(self, key: str, numbers: list[int], *, generation: int) -> list[Buffer | None]:
         """Return several chunks of one shard."""
-        kept = self._held.get(key)
-        if kept is None or kept.generation < generation:
-            kept = self._open(key, generation)
+        kept = self._find(key, generation)
         return [self._read_range(kept, key, offset, nbytes) for offset, nbytes in kept.ranges(numbers)]
+
+    def _find(self, key: str, generation: int) -> _Kept:
+        kept = self._held.get(key)
+        return kept if kept is not None and kept.generation >= generation else self._open(key, generation)
 
     def _read_range(self, kept: _Kept, key: str, offset: int, nbytes: int) -> Buffer | None:
         if offset == EMPTY:

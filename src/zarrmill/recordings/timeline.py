@@ -19,7 +19,7 @@ from zarrmill.recordings.optional import load
 from zarrmill.recordings.session_timeline import SessionTimeline, open_timeline
 from zarrmill.recordings.timestamps import is_usual
 from zarrmill.recordings.windows.coverage import Stretch
-from zarrmill.recordings.windows.validity_lanes import ValidityLane, draw_validity, find_validity_lanes
+from zarrmill.recordings.windows.validity_lanes import NAMES, ValidityLane, draw_validity, find_validity_lanes
 
 COLORS = {"task": "#2166c4", "element": "#1b9e5a", "pause": "#e07b1a", "device": "#5c4a3d", "gap": "#d1342f"}
 """Colour of what is drawn; other segments take turns in ``SEGMENT_COLORS``."""
@@ -101,8 +101,7 @@ def _find_lanes(timeline: SessionTimeline, found: ExportRows) -> Iterator[_Lane]
     for name, covered in timeline.coverage.items():
         spans = (covered.spans - found.origin_ms) / 1000
         bars = np.column_stack((spans[:, 0], spans[:, 1] - spans[:, 0]))
-        label = {"eeg": "EEG", "fnirs": "fNIRS"}.get(name, name)
-        yield _Lane(label, COLORS["device"], bars, np.empty(0), found.gaps[name])
+        yield _Lane(NAMES.get(name, name), COLORS["device"], bars, np.empty(0), found.gaps[name])
 
 
 def _make_lane(name: str, color: str, rows: list[ExportRow], zero: float) -> _Lane:

@@ -96,6 +96,10 @@ class WindowSettings:
         for problem in _find_problems(self):
             raise InvalidInputError(problem)
 
+    def min_run(self, frame_ms: float) -> int:
+        """Return the EEG frames of ``frame_ms`` below which a run is not filtered, 0 without a filter."""
+        return 0 if self.filter is None else round(self.min_run_s * 1000 / frame_ms)
+
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> WindowSettings:
         """Return settings from values by name; ``filter`` is a table of its own, or false.

@@ -38,7 +38,7 @@ def eeg_job(source: WindowSource, plan: WindowPlan, settings: WindowSettings) ->
     if not len(channels):
         raise InvalidInputError(f"EEG has channels 1 to {there}, and none of those that are kept. Set eeg_channels.")
     frame_ms = plan.period_ms / plan.frames_per_window
-    min_run = round(settings.min_run_s * 1000 / frame_ms)
+    min_run = settings.min_run(frame_ms)
     job = EegJob(source.frames("eeg"), plan.eeg.frames, channels, samples, frame_ms, settings.filter, min_run)
     chunk, codec = settings.chunk_windows, settings.codec
     layout = eeg_layout(plan, channels=len(channels), samples=samples, chunk=chunk, codec=codec)

@@ -14,14 +14,14 @@ from zarrmill.recordings.optional import load
 from zarrmill.recordings.recording import open_recording
 from zarrmill.recordings.windows.coverage import Stretch, stretches_of, stretches_of_plan
 from zarrmill.recordings.windows.reasons import Reason
-from zarrmill.recordings.windows.window_plan import WindowPlan, plan_windows
+from zarrmill.recordings.windows.window_plan import WindowPlan, plan_devices
 from zarrmill.recordings.windows.window_reader import DEVICES, Device, open_windows
 from zarrmill.store import is_local, local_path
 
 if TYPE_CHECKING:
     import xarray
 
-NAMES: Mapping[Device, str] = {"eeg": "EEG", "fnirs": "fNIRS"}
+NAMES: Mapping[str, str] = {"eeg": "EEG", "fnirs": "fNIRS"}
 SHOWN: Mapping[Reason, tuple[str, str]] = {
     Reason.VALID: ("valid", "#2f9e55"),
     Reason.NO_DEVICE: ("no device", "#e9e9e9"),
@@ -78,8 +78,7 @@ def open_stretches(
     if not (text.endswith(".h5") or (is_local(text) and local_path(text).is_file())):
         return stretches_of(open_windows(text, storage_options=storage_options))
     with open_recording(text, storage_options=storage_options) as recording:
-        times = {name: device.times for name, device in recording.devices.items()}
-    return stretches_of_plan(plan_windows(eeg=times.get("eeg"), fnirs=times.get("fnirs")))
+        return stretches_of_plan(plan_devices(recording.devices))
 
 
 def find_validity_lanes(stretches: Sequence[Stretch], *, origin_ms: float) -> list[ValidityLane]:

@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +102,20 @@ class WindowPlan:
         }
 
 
+class Timed(Protocol):
+    """A device, of which a plan needs no more than this."""
+
+    @property
+    def times(self) -> Times:
+        """(frames,) epoch milliseconds, NaN where missing."""
+
+
+def plan_devices(devices: Mapping[Any, Timed], settings: WindowSettings = DEFAULT_SETTINGS) -> WindowPlan:
+    """Plan every window of the devices "eeg" and "fnirs", of which either may be absent."""
+    times = {name: device.times for name, device in devices.items()}
+    return plan_windows(eeg=times.get("eeg"), fnirs=times.get("fnirs"), settings=settings)
+
+
 def plan_windows(*, eeg: Times | None, fnirs: Times | None, settings: WindowSettings = DEFAULT_SETTINGS) -> WindowPlan:
     """Plan every window from the frames' times (epoch milliseconds, NaN where missing); None for an absent device.
 
@@ -112,7 +127,7 @@ def plan_windows(*, eeg: Times | None, fnirs: Times | None, settings: WindowSett
     phase = find_phase(slots, found_fnirs.kept_times)
     spans = _spans(slots, found_eeg.kept_times, found_fnirs.kept_times, phase)
     slots, common = _cover(slots, spans, only_common=settings.span == "common")
-    min_run = round(settings.min_run_s * 1000 / slots.clock.period) if settings.filter is not None else 0
+    min_run = settings.min_run(slots.clock.period)
     chosen = choose_eeg(slots, found_eeg, tolerance=settings.tolerance, min_run=min_run)
     fnirs_period = measure_period(found_fnirs.kept_times, np.nan)
     within = MARGIN_MS + settings.fnirs_tolerance * float(np.nanmax([slots.period, fnirs_period]))

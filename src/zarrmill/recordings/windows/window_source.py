@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from zarrmill.recordings.model import SourceFacts
 from zarrmill.recordings.windows.frame_source import FrameSource
 from zarrmill.recordings.windows.settings import WindowSettings
-from zarrmill.recordings.windows.window_plan import WindowPlan, plan_windows
+from zarrmill.recordings.windows.window_plan import WindowPlan, plan_devices
 
 
 class SignalDevice(Protocol):
@@ -57,12 +57,7 @@ class WindowSource:
 
     def plan(self, settings: WindowSettings) -> WindowPlan:
         """Plan every window; nothing of the signals is read."""
-        eeg, fnirs = (self.devices.get(name) for name in ("eeg", "fnirs"))
-        return plan_windows(
-            eeg=None if eeg is None else eeg.times,
-            fnirs=None if fnirs is None else fnirs.times,
-            settings=settings,
-        )
+        return plan_devices(self.devices, settings)
 
     def frames(self, device: str) -> FrameSource:
         """Return where the frames of a device lie."""
