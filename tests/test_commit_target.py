@@ -259,7 +259,7 @@ def test_what_is_stored_otherwise_is_found(source, repository, monkeypatch):
 
 def test_other_bytes_than_those_written_are_found(source, repository, monkeypatch):
     """``verify="written"`` compares the checksums of the stored keys."""
-    monkeypatch.setattr("zarrmill.execute.copy.stored_crc32c", lambda array, key: 1)
+    monkeypatch.setattr("zarrmill.execute.written_check.stored_crc32c", lambda array, key: 1)
     with pytest.raises(BlockFailedError, match="the stored bytes have the checksum 00000001"):
         zarrmill.rechunk(source, repository, verify="written", **LAYOUT)
 

@@ -101,6 +101,22 @@ def test_clear_ends_the_threads(workshop):
     assert workshop.meter is None
 
 
+def test_released_memory_is_used_by_nobody(workshop):
+    """A tile that is on its way for a block that never comes is there before its memory goes."""
+    begun, arrived = threading.Event(), []
+
+    def fill():
+        begun.wait(20)
+        arrived.append(workshop.arena(0, 1))
+
+    workshop.background().submit(fill)
+    threading.Timer(0.05, begun.set).start()
+    workshop.release()
+
+    assert len(arrived) == 1
+    assert workshop._arenas == {}
+
+
 def test_another_operation_begins_anew():
     """In a process that serves many runs, none begins with the memory or the peak of the one before."""
     workshop = Workshop()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
-from zarrmill.codecs.bytes_codecs import crc32c
-from zarrmill.errors import SourceFormatError, VerifyError
 from zarrmill.execute.bytes_mover import BytesMover
-from zarrmill.execute.chunk_files import KeyEncoding
 from zarrmill.execute.fence import Fences, check_mark
 from zarrmill.execute.intermediates import Intermediates, TilePlace
 from zarrmill.execute.mill import TileMill
@@ -25,9 +22,9 @@ from zarrmill.execute.request_meter import BlockMeter
 from zarrmill.execute.scratch import ScratchReader, ScratchWriter, scratch_name
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.execute.writers import WriteTiles, Written
+from zarrmill.execute.written_check import compare_checksums, compare_shares, digest_written
 from zarrmill.grid import ChunkGrid, Region
 from zarrmill.plan.array_plan import ArrayPlan, Pass
-from zarrmill.plan.memory import FETCH_BYTES, key_bound
 from zarrmill.plan.model import Advance, Block, BlockResult
 from zarrmill.plan.rechunk import ArrayBlock
 
@@ -68,7 +65,7 @@ class CopyOperation:
             meter = WORKSHOP.begin(self.token)
             copier = _copier(self, payload.array)
             requests = BlockMeter(*(end.keys if end.root is None else None for end in copier.ends))
-            counts, facts = copier.run(payload, advance)
+            counts, facts = copier.run(payload, advance, following=block.following)
             facts |= {"memory": str(meter.now()), "peak": str(meter.peak())} | requests.facts()
             counts |= requests.counts()
             return BlockResult(block.id, counts, facts)
@@ -103,6 +100,8 @@ class Copier:
         if copy.source_mark and copy.source.root is not None:
             check_mark(copy.source.root, copy.source_mark)
         self._records = self._choose_records()
+        self._mill: TileMill | None = None
+        self._mill_place: _Place | None = None
 
     @property
     def ends(self) -> tuple[StoredArray, StoredArray]:
@@ -130,42 +129,63 @@ class Copier:
     def _bytes_mover(self) -> BytesMover:
         return BytesMover(self._source, self._target, verify=self._verify, fence=self._fences.target)
 
-    def run(self, block: ArrayBlock, advance: Advance) -> tuple[dict[str, int], dict[str, str]]:
-        """Copy a block; return the figures that add up and the others."""
+    def run(
+        self, block: ArrayBlock, advance: Advance, *, following: ArrayBlock | None = None
+    ) -> tuple[dict[str, int], dict[str, str]]:
+        """Copy a block, and begin to read the following one; return the figures that add up and the others."""
         this_pass = self._plan.passes[block.pass_index]
         pool = WORKSHOP.pool(this_pass.threads)
         if self._plan.read_route == "bytes":
             read, written = self._bytes_mover.move(block.region, pool, advance)
         else:
-            read, written = self._move(block, this_pass, pool, advance)
+            read, written = self._move(block, advance, following)
         facts = {"terms": f"{written.terms:016x}"}
         if this_pass.reads == "stored" and self._verify == "full":
             facts["source_share"] = read.share.to_json()
         if this_pass.writes == "stored" and self._verify == "full":
-            back = self._read_back(block.region, pool, this_pass.threads)
-            facts["target_share"] = back.share.to_json()
-            self._compare_shares(block.region, facts)
+            facts["target_share"] = digest_written(self._target, block.region, pool, this_pass.threads).to_json()
+            compare_shares(self._target, block.region, facts)
         if this_pass.writes == "stored" and self._verify == "written":
-            self._compare_checksums(written)
+            compare_checksums(self._target, written)
         counts = {"chunks_read": read.chunks, "bytes_read": read.nbytes, "bytes_written": written.nbytes}
         if this_pass.writes == "stored":
             counts |= {"target_bytes": written.nbytes, "keys_written": written.keys, "keys_empty": written.empty}
         return counts, facts
 
-    def _move(
-        self, block: ArrayBlock, this_pass: Pass, pool: ThreadPoolExecutor, advance: Advance
-    ) -> tuple[Tally, Written]:
-        """Read and write the tiles of a block, the next being read while one is written where there are two buffers."""
-        reader, writer = self._ends(block, this_pass)
-        mill = TileMill(reader, writer, records=self._records, pool=pool, buffers=this_pass.buffers)
-        grid = self._plan.tile_grid(block.pass_index, block.domain)
-        tiles = [self._records.region(grid.region(coord)) for coord in grid.coords(block.region)]
+    def _move(self, block: ArrayBlock, advance: Advance, following: ArrayBlock | None) -> tuple[Tally, Written]:
+        """Read and write the tiles of a block."""
+        mill, first = self._mill_of(block), None
+        if following is not None and _place_of(following) == _place_of(block):
+            first = next(self._tiles_of(following), None)
         try:
-            read = mill.run([t for t in tiles if t.size or not t.shape], partial(_advance_tile, advance, self._records))
-            return read, writer.finish()
+            moved = partial(_advance_tile, advance, self._records)
+            read = mill.run(list(self._tiles_of(block)), moved, following=first)
+            return read, mill.finish()
         except BaseException:
-            writer.abandon()
+            mill.abandon()
             raise
+
+    def _mill_of(self, block: ArrayBlock) -> TileMill:
+        """Return the mill of a pass; there is one at a time, as it may be reading ahead."""
+        place = _place_of(block)
+        if self._mill_place != place:
+            if self._mill is not None:
+                self._mill.stop()
+            self._mill_place, self._mill = place, self._new_mill(block)
+        assert self._mill is not None
+        return self._mill
+
+    def _new_mill(self, block: ArrayBlock) -> TileMill:
+        this_pass = self._plan.passes[block.pass_index]
+        reader, writer = self._ends(block, this_pass)
+        pool = WORKSHOP.pool(this_pass.threads)
+        return TileMill(reader, writer, records=self._records, pool=pool, buffers=this_pass.buffers)
+
+    def _tiles_of(self, block: ArrayBlock) -> Iterator[Region]:
+        """Yield the tiles of a block, as boxes of records."""
+        grid = self._plan.tile_grid(block.pass_index, block.domain)
+        tiles = (self._records.region(grid.region(coord)) for coord in grid.coords(block.region))
+        return (tile for tile in tiles if tile.size or not tile.shape)
 
     def _ends(self, block: ArrayBlock, this_pass: Pass) -> tuple[ReadTiles, WriteTiles]:
         i = block.pass_index
@@ -189,57 +209,15 @@ class Copier:
     def _place(self, domain: Region, pass_index: int) -> TilePlace:
         return self._scratch.place(scratch_name(self._plan.path, domain, pass_index), self._fences.scratch)
 
-    def _read_back(self, region: Region, pool: ThreadPoolExecutor, threads: int) -> Tally:
-        """Digest what is now stored in a region of the target, through a reader that remembers nothing."""
-        try:
-            return open_reader(self._target, digest=True).digest(region, pool, threads)
-        except SourceFormatError as error:
-            # Damaged on its way to the target, or there: writing it again may help, unlike for a damaged source.
-            raise VerifyError(
-                f"{self._target.name}: what was written to {self._keys_of(region)} cannot be read back: {error} "
-                f"Check memory, disks and network, then run again."
-            ) from error
 
-    def _keys_of(self, region: Region) -> str:
-        """Return the keys of a region of the target, as people are shown them."""
-        layout, names = self._target.layout, KeyEncoding.of(self._target.document)
-        coords = ChunkGrid.over(layout.shape, layout.write_chunk).box(region)
-        first, last = names.key(coords.start), names.key(tuple(n - 1 for n in coords.stop))
-        return first if first == last else f"{first} to {last}"
+_Place = tuple[str, int, Region]
+"""Array, pass and independent box: what blocks have in common that are read and written at the same places."""
 
-    def _compare_shares(self, region: Region, facts: dict[str, str]) -> None:
-        """Raise when a block that read and wrote one region did not write what it read."""
-        read, written = facts.get("source_share"), facts["target_share"]
-        if read is not None and read != written:
-            raise VerifyError(
-                f"{self._target.name}: what was written to {self._keys_of(region)} has the digest share {written}, "
-                f"what was read {read}. Check memory, disks, network, and that codecs keep every bit, then run again."
-            )
 
-    def _compare_checksums(self, written: Written) -> None:
-        for key, checksum in (written.checksums or {}).items():
-            found = stored_crc32c(self._target, key.removeprefix(f"{self._target.path}/"))
-            if found != checksum:
-                raise VerifyError(
-                    f"{key}: the stored bytes have the checksum {found:08x}, those written had {checksum:08x}. "
-                    f"Check the disk, then run again."
-                )
+def _place_of(block: ArrayBlock) -> _Place:
+    return block.array, block.pass_index, block.domain
 
 
 def _advance_tile(advance: Advance, records: Records, region: Region, half: int) -> None:
     nbytes = region.size * records.dtype.itemsize
     advance(nbytes // 2 if half == 0 else nbytes - nbytes // 2)
-
-
-def stored_crc32c(array: StoredArray, key: str) -> int:
-    """Return the CRC-32C of a stored key of an array, read some mebibytes at a time."""
-    if key_bound(array.layout) <= FETCH_BYTES:
-        # Whole values say how long they are; of a part that is short a store is asked why.
-        return crc32c(array.keys.get(key) or b"")
-    checksum = start = 0
-    while data := array.keys.get_range(key, start, FETCH_BYTES):
-        checksum = crc32c(data, checksum)
-        start += len(data)
-        if len(data) < FETCH_BYTES:
-            break
-    return checksum

@@ -1,20 +1,38 @@
-"""Moves tiles from a reader to a writer, the next being read while one is written."""
+"""Moves tiles from a reader to a writer, the next being read while one is written, that of the next block too."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from zarrmill.execute.readers import ReadTiles, Tally
 from zarrmill.execute.records import Records
 from zarrmill.execute.tiles import TileBuffer, cut, tile_nbytes
 from zarrmill.execute.workshop import WORKSHOP
-from zarrmill.execute.writers import WriteTiles
+from zarrmill.execute.writers import WriteTiles, Written
 from zarrmill.grid import Region
+
+Filled = tuple[TileBuffer, Tally]
+"""A tile that was read, and what that took."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A tile that is being read before anybody asked for it."""
+
+    region: Region
+    filled: Future[Filled]
+
+    def drop(self) -> None:
+        """See that nobody is at work on it any more, whatever came of that."""
+        if not self.filled.cancel():
+            self.filled.exception()
 
 
 class TileMill:
-    """Moves tiles from a reader to a writer through one arena or two."""
+    """Moves the tiles of one block after another from a reader to a writer, through one arena or two."""
 
     def __init__(
         self, reader: ReadTiles, writer: WriteTiles, *, records: Records, pool: ThreadPoolExecutor, buffers: int
@@ -24,34 +42,65 @@ class TileMill:
         self._dtype = records.dtype
         self._pool = pool
         self._buffers = buffers
+        self._begun = 0
+        self._ahead: _Ahead | None = None
 
-    def run(self, tiles: list[Region], moved: Callable[[Region, int], None]) -> Tally:
-        """Move tiles in order, calling ``moved`` with each when it is read (0) and when it is written (1)."""
+    def run(
+        self, tiles: list[Region], moved: Callable[[Region, int], None], *, following: Region | None = None
+    ) -> Tally:
+        """Move tiles in order, calling ``moved`` with each when it is read (0) and when it is written (1).
+
+        ``following`` is the first tile of the next call, where that is known: with two arenas it is read while the
+        last of these is written.
+        """
         total = Tally()
-        following: Future[tuple[TileBuffer, Tally]] | None = None
-        try:
-            for i, region in enumerate(tiles):
-                tile, tally = following.result() if following else self._fill(region, i)
-                following = None
-                if self._buffers > 1 and i + 1 < len(tiles):
-                    following = WORKSHOP.background().submit(self._fill, tiles[i + 1], i + 1)
-                total.add(tally)
-                moved(region, 0)
-                self._writer.write(tile, self._pool)
-                moved(region, 1)
-        finally:
-            if following is not None and not following.cancel():
-                following.exception()
+        for region, after in itertools.pairwise([*tiles, following]):
+            assert region is not None
+            tile, tally = self._take(region)
+            if after is not None and self._buffers > 1:
+                self._begin(after)
+            total.add(tally)
+            moved(region, 0)
+            self._writer.write(tile, self._pool)
+            moved(region, 1)
         return total
 
-    def _fill(self, region: Region, number: int) -> tuple[TileBuffer, Tally]:
-        grid = self._reader.piece_grid(region) or self._writer.piece_grid(region)
-        if self._writer.piece_grid(region) is not None:
-            grid = self._writer.piece_grid(region)
-        edges = cut(region, grid)
+    def finish(self) -> Written:
+        """Complete what was written since the last call; return the account of it."""
+        return self._writer.finish()
+
+    def abandon(self) -> None:
+        """Release what an unfinished block holds, a tile that is read ahead as well."""
+        self.stop()
+        self._writer.abandon()
+
+    def stop(self) -> None:
+        """Drop a tile that is read ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.drop()
+
+    def _take(self, region: Region) -> Filled:
+        """Return a tile that was read ahead, or read it now."""
+        if self._ahead is None or self._ahead.region != region:
+            self.stop()
+            return self._fill(region, self._next_slot())
+        ahead, self._ahead = self._ahead, None
+        return ahead.filled.result()
+
+    def _begin(self, region: Region) -> None:
+        """Have a tile read in the background."""
+        self._ahead = _Ahead(region, WORKSHOP.background().submit(self._fill, region, self._next_slot()))
+
+    def _next_slot(self) -> int:
+        """Return the arena that the tile in work, if there is one, is not in."""
+        self._begun += 1
+        return self._begun % self._buffers
+
+    def _fill(self, region: Region, slot: int) -> Filled:
+        edges = cut(region, self._writer.piece_grid(region) or self._reader.piece_grid(region))
         memory = None
         if not (self._dtype.hasobject or self._dtype.kind == "T"):
-            nbytes = tile_nbytes(edges, self._dtype.itemsize)
-            memory = WORKSHOP.arena(number % self._buffers, nbytes).memory
+            memory = WORKSHOP.arena(slot, tile_nbytes(edges, self._dtype.itemsize)).memory
         tile = TileBuffer(region, edges, self._dtype, memory)
         return tile, self._reader.fill(tile, self._pool, self._pool._max_workers)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from zarrmill.errors import BlockFailedError, StoreUnavailableError, VerifyError, ZarrmillError
@@ -105,7 +105,7 @@ class _StageRun:
 
     def run(self) -> None:
         """Keep blocks in flight until all are done."""
-        waiting = (block for block in self._stage.blocks() if block.id not in self._done)
+        waiting = self._waiting()
         try:
             while True:
                 free = max(0, self._placement.in_flight - len(self._running))
@@ -118,6 +118,14 @@ class _StageRun:
         except BaseException:
             self._drain()
             raise
+
+    def _waiting(self) -> Iterator[Block]:
+        """Yield the blocks that are left; where one process does them in turn, each knows of the following one."""
+        left = (block for block in self._stage.blocks() if block.id not in self._done)
+        if not self._placement.in_process:
+            return left
+        pairs = itertools.pairwise(itertools.chain(left, [None]))
+        return (replace(block, following=after and after.payload) for block, after in pairs if block is not None)
 
     def _submit(self, attempt: _Try) -> None:
         advance = self._advance(attempt) if self._placement.in_process else _ignore

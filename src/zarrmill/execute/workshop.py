@@ -120,6 +120,9 @@ class Workshop:
 
     def release(self) -> None:
         """Give the tile memory and the opened arrays back; the threads stay for the next run."""
+        if self._background is not None:
+            # A tile may be on its way for a block that never comes: its memory is free when it is there.
+            self._background.submit(int).result()
         self._arenas.clear()
         self.kept.clear()
         self._token = ""
@@ -134,14 +137,14 @@ class Workshop:
                 self.lock.release()
 
     def clear(self) -> None:
-        """End the threads and release the memory."""
+        """Release the memory and end the threads."""
+        self.release()
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
         for threads in (self._background, self._requests):
             if threads is not None:
                 threads.shutdown(cancel_futures=True)
         self._pools.clear()
-        self.release()
         self._background = self._requests = None
         self.meter = None
 

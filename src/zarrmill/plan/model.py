@@ -20,6 +20,8 @@ class Block:
     """What the operation needs to know: a small frozen picklable value (a region, a session, an epoch)."""
     weight: int = 1
     """Share of the work, for progress (bytes for array data)."""
+    following: Any = None
+    """Payload of the block that the same process does next, so that it can be begun early; None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
