@@ -1,7 +1,8 @@
 """`python -m benchmarks.remote`: the same rechunk on disk, to S3 and from S3, with latency, requests counted.
 
 A real S3 protocol server and a proxy that adds latency run on loopback, and take their share of the cores: so wall time
-to S3 is compared with the local run, and for reading from S3 the CPU seconds of the client.
+to S3 is compared with the local run, and for reading from S3 the CPU seconds of the client, of which the row of the
+requests alone tells what the client of the store itself takes.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ import shutil
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import obstore
+from obstore.store import S3Store
 
 import zarrmill
 from benchmarks.data import prepare_source
@@ -23,10 +28,13 @@ from benchmarks.machine import describe_machine
 from benchmarks.sizes import SIZES, Size
 from tests.servers.client import Proxy
 from tests.servers.s3 import S3Server
+from zarrmill.plan.memory import MOST_REQUESTS
 from zarrmill.store import open_keys
 
 LATENCY = 0.05
 """Seconds that each request takes longer than on loopback."""
+REQUESTS = "requests alone"
+"""The source read from S3 key by key, nothing decoded, by the client that zarrmill uses as well."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Bench:
         self._rechunk(source, by_epoch, verify="none", back=True)
         self._digest = zarrmill.digest(source)
         found = []
+        found.append(self._measure_requests(by_epoch))
         for verify in ("none", "full"):
             found += [
                 self._measure("disk to disk", source, str(self._work / "out"), verify),
@@ -93,6 +102,21 @@ class Bench:
         equal = zarrmill.digest(written) == self._digest
         median = [statistics.median(run[i] for run in runs) for i in range(3)]
         return Figures(self._size.name, way, verify, median[0], median[1], int(median[2]), runs[-1][3], equal)
+
+    def _measure_requests(self, source: str) -> Figures:
+        """Get every key of a source by the bare client, as many at once as a rechunk does: what no reader can save."""
+        keys = [info.key for info in open_keys(source, storage_options=self._server.storage_options).list()]
+        options: Any = self._proxy.storage_options
+        store = S3Store(self._bucket.removeprefix("s3://"), prefix=f"{self._size.name}/by_epoch", **options)
+        runs = []
+        for _ in range(self._repeats):
+            begun, cpu = time.perf_counter(), time.process_time()
+            with ThreadPoolExecutor(MOST_REQUESTS) as pool:
+                nbytes = sum(pool.map(lambda key: len(obstore.get(store, key).bytes()), keys))
+            runs.append((time.perf_counter() - begun, time.process_time() - cpu))
+            print(f"{self._size.name} {REQUESTS}: {runs[-1][0]:.2f} s, {nbytes:,} bytes", file=sys.stderr, flush=True)
+        seconds, cpu = (statistics.median(run[i] for run in runs) for i in (0, 1))
+        return Figures(self._size.name, REQUESTS, "none", seconds, cpu, 0, {"GET": len(keys)}, True)
 
     def _rechunk(self, source: Any, target: str, *, verify: str, back: bool = False) -> zarrmill.RechunkReport:
         case = self._size.arrays[0]
