@@ -59,18 +59,19 @@ def forked_workers(monkeypatch):
     monkeypatch.setattr(runner, "_ask", ask)
 
 
-SOAK = {"zarrmill-full-sync", "zarr-python", "dask"}
+SOAK = {"zarrmill-full-sync", "zarrmill-dask", "zarr-python", "dask"}
 """Contenders that take long for a small array; the others show that the suite runs whoever there is."""
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     "contender",
     [pytest.param(one, id=one.name, marks=[pytest.mark.soak] * (one.name in SOAK)) for one in HERE],
 )
-def test_a_contender_writes_s_equal_in_both_layouts(work, contender):
+def test_a_contender_writes_s_equal_in_both_layouts(request, work, contender):
     """Each result equals the source and has the chunks, shards and codecs that everybody is asked for."""
+    if contender.name != "floor":  # which shows that workers start anew
+        request.getfixturevalue("forked_workers")
     if any(importlib.util.find_spec(module) is None for module in contender.needs):
         pytest.skip(f"{contender.name} is not installed")
     runs = run(work, "--sizes", "S", "--only", contender.name)["runs"]
@@ -81,6 +82,7 @@ def test_a_contender_writes_s_equal_in_both_layouts(work, contender):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_two_arrays_and_a_shortened_grid_run_too(work):
     """Groups, several shards, and chunks that reach over the edge."""
     runs = run(work, "--sizes", "M", "G", "--scale", "0.005", "--only", "floor")["runs"]
