@@ -15,6 +15,10 @@ from benchmarks.figures import Figure, median_ms
 from zarrmill.lightcurves import CreateOptions, LightcurveStorage
 
 SEED = 20_240_101
+READS = 2000
+"""Reads of which one is the median."""
+HISTORIES = (50, 250, 650)
+"""Epochs after which one more is folded."""
 
 
 def make_epoch(random, n_objects, n_measurements):
@@ -78,10 +82,10 @@ def measure_reading(folder: Path, n_objects: int, n_epochs: int) -> Iterator[Fig
     report = storage.relayout()
     note = f"{report.bytes_written / 2**20:.0f} MiB written, every shard read back"
     yield Figure(f"fold {n_objects:,} x {n_epochs} x 2, three arrays", report.seconds, "s", None, note)
-    storage, ids = LightcurveStorage.open(path), itertools.cycle(random.integers(0, n_objects, 2000).tolist())
-    one = median_ms(lambda: storage.get_lightcurve(next(ids), arrays=["flux"]), times=2000, before=2000)
+    storage, ids = LightcurveStorage.open(path), itertools.cycle(random.integers(0, n_objects, READS).tolist())
+    one = median_ms(lambda: storage.get_lightcurve(next(ids), arrays=["flux"]), times=READS, before=READS)
     yield Figure("one light curve, one array and the status", one, "ms", 0.15, "warm")
-    yield Figure("one light curve, all arrays", median_ms(lambda: storage.get_lightcurve(next(ids)), times=2000), "ms")
+    yield Figure("one light curve, all arrays", median_ms(lambda: storage.get_lightcurve(next(ids)), times=READS), "ms")
     some = median_ms(lambda: storage.get_lightcurves(random.integers(0, n_objects, 100)), times=50, before=3)
     yield Figure("100 random objects, all arrays", some, "ms", 10)
     yield from _others(path, ids, n_objects)
@@ -131,7 +135,7 @@ def measure_increments(folder: Path, n_objects: int) -> Iterator[Figure]:
         folder / "increments", n_objects=n_objects, max_epochs=1000, measurements=2, options=options
     )
     epoch = make_epoch(random, n_objects, 2)
-    for history in (50, 250, 650):
+    for history in HISTORIES:
         for index in range(storage.info().epochs, history):
             storage.populate_epoch(index, epoch, time=float(index), sync=False)
         storage.relayout()

@@ -1,9 +1,12 @@
 """The command line in this process, with the public functions replaced by fakes that record their calls."""
 
+import functools
+import os
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+import typer.testing
 from typer.testing import CliRunner
 
 import zarrmill
@@ -26,6 +29,26 @@ class Api:
             return answer
 
         return call
+
+
+SYNCING = ("journal", "publish", *(f"lightcurves.{name}" for name in ("creation", "growth", "ingest", "relayout")))
+"""Modules that have the disk confirm what they wrote."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def command_is_made_once():
+    """The runner would make every command with all of its options anew at each call, which takes most of its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.testing._get_command))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def disk_is_not_asked(monkeypatch):
+    """Nothing waits for the disk, which takes seconds on a busy machine."""
+    for module in SYNCING:
+        monkeypatch.setattr(f"zarrmill.{module}.sync_file_system", lambda path: None)
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """zarrmill lightcurves: every command on a real store, as people type it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from zarrmill.cli import app
 from zarrmill.lightcurves import LightcurveStorage
 
 CATALOGUE = "id,ra,dec,period\nRR1,10.0,-5.0,0.55\nRR2,20.0,0.5,0.61\nEB1,20.001,0.5,3.2\n"
@@ -14,23 +17,35 @@ NIGHTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A catalogue, two nights, and a store of three stars with both nights; never written to."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "stars.csv").write_text(CATALOGUE)
+    for name, text in NIGHTS.items():
+        (folder / name).write_text(text)
+    words = "--measurement g:unit=nJy --measurement r:unit=nJy --catalogue"
+    for command in (
+        ["create", folder / "survey", *words.split(), folder / "stars.csv"],
+        ["ingest", folder / "survey", *(folder / name for name in NIGHTS)],
+    ):
+        assert CliRunner().invoke(app, ["lightcurves", *map(str, command)]).exit_code == 0
+    return folder
+
+
 @pytest.fixture
-def files(tmp_path, monkeypatch):
+def files(made, tmp_path, monkeypatch):
     """A catalogue and two nights in the working directory."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "stars.csv").write_text(CATALOGUE)
-    for name, text in NIGHTS.items():
-        (tmp_path / name).write_text(text)
+    for name in ("stars.csv", *NIGHTS):
+        shutil.copy(made / name, tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def survey(files, run):
+def survey(made, files):
     """A store of three stars with both nights."""
-    words = "lightcurves create survey --catalogue stars.csv --measurement g:unit=nJy --measurement r:unit=nJy"
-    assert run(*words.split()).exit_code == 0
-    assert run("lightcurves", "ingest", "survey", *NIGHTS).exit_code == 0
-    return files / "survey"
+    return shutil.copytree(made / "survey", files / "survey")
 
 
 def test_create_shows_what_was_made(files, run):

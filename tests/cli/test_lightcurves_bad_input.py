@@ -1,8 +1,12 @@
 """zarrmill lightcurves: what can never work is one line that says what is wrong, and nothing is changed."""
 
+import shutil
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from zarrmill.cli import app
 from zarrmill.lightcurves import LightcurveStorage
 
 FILES = {
@@ -23,19 +27,29 @@ FILES = {
 }
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a store of two stars with one night, and the files; never written to."""
+    folder = tmp_path_factory.mktemp("made")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    table = pytest.importorskip("astropy.table").Table({"id": ["RR1"] * 500, "flux": np.ones(500)})
+    table.write(folder / "whole.fits")
+    (folder / "cut.fits").write_bytes((folder / "whole.fits").read_bytes()[:6000])
+    words = "--measurement g:unit=nJy --measurement r:unit=nJy --flag edge=4 --catalogue"
+    for command in (
+        ["create", folder / "survey", *words.split(), folder / "stars.csv"],
+        ["ingest", folder / "survey", folder / "a.csv"],
+    ):
+        assert CliRunner().invoke(app, ["lightcurves", *map(str, command)]).exit_code == 0
+    return folder
+
+
 @pytest.fixture
-def survey(tmp_path, monkeypatch, run):
+def survey(made, tmp_path, monkeypatch):
     """A store of two stars with one night, in the working directory with the files."""
     monkeypatch.chdir(tmp_path)
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text)
-    table = pytest.importorskip("astropy.table").Table({"id": ["RR1"] * 500, "flux": np.ones(500)})
-    table.write(tmp_path / "whole.fits")
-    (tmp_path / "cut.fits").write_bytes((tmp_path / "whole.fits").read_bytes()[:6000])
-    words = "create survey --catalogue stars.csv --measurement g:unit=nJy --measurement r:unit=nJy --flag edge=4"
-    assert run("lightcurves", *words.split()).exit_code == 0
-    assert run("lightcurves", "ingest", "survey", "a.csv").exit_code == 0
-    return tmp_path
+    return shutil.copytree(made, tmp_path, dirs_exist_ok=True)
 
 
 BAD = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from zarrmill.cli import app
 from zarrmill.recordings import open_windows
 from zarrmill.recordings.windows.conversion import Conversion
 from zarrmill.testing import EEG, write_curated
+
+SIGNAL = replace(EEG, frames=500)
 
 
 @pytest.fixture
@@ -126,7 +129,7 @@ def test_a_draft_of_other_settings_goes_when_told(place: Path, monkeypatch: pyte
 def test_window_validity_is_drawn(place: Path) -> None:
     """Of a curated file the windows that it would give, or those of a store that is named; an event store needs one."""
     pytest.importorskip("matplotlib")
-    write_curated(place / "curated-h5/s-02.h5", tasks=2, elements=4, segments=3, signals=[EEG])
+    write_curated(place / "curated-h5/s-02.h5", tasks=2, elements=4, segments=3, signals=[SIGNAL])
     assert CliRunner().invoke(app, ["recordings", "windows", str(place)]).exit_code == 0
     assert CliRunner().invoke(app, ["recordings", "events", str(place)]).exit_code == 0
     file, events = place / "curated-h5/s-02.h5", place / "processed/event/s-02_events.zarr"
@@ -150,7 +153,7 @@ def test_window_validity_is_drawn(place: Path) -> None:
 def test_windows_that_are_none_are_told(place: Path) -> None:
     """Another store in the place of one of windows is named, and nothing is drawn."""
     pytest.importorskip("matplotlib")
-    write_curated(place / "curated-h5/s-02.h5", tasks=2, elements=4, segments=3, signals=[EEG])
+    write_curated(place / "curated-h5/s-02.h5", tasks=2, elements=4, segments=3, signals=[SIGNAL])
     assert CliRunner().invoke(app, ["recordings", "events", str(place), "--session", "s-02"]).exit_code == 0
     words = ["plot", str(place / "curated-h5/s-02.h5"), str(place / "a.png"), "--windows"]
 

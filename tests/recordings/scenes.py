@@ -6,11 +6,14 @@ import json
 from collections import Counter
 from math import nan
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from zarrmill.recordings.model import EventRow
 from zarrmill.recordings.processing import process
 
+FEW = settings(max_examples=settings().max_examples // 3)
+"""For what takes long with each session: a third of the examples of the profile."""
 START = 1_700_000_000_000.0
 """When the sessions of the tests start, epoch milliseconds. Times in scenes count from here."""
 

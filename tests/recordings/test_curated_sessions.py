@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from math import isfinite
 from time import process_time
 
@@ -35,7 +36,7 @@ def tables_of(path):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A whole file and the truth about it."""
-    return write_curated(tmp_path_factory.mktemp("whole") / "session-01.h5", seed=5, signals=[EEG])
+    return write_curated(tmp_path_factory.mktemp("whole") / "session-01.h5", seed=5, signals=[replace(EEG, frames=200)])
 
 
 def raw(processed, table, name):

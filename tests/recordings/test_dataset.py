@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tests.recordings.scenes import START, Scene, full_scene, scenes
+from tests.recordings.scenes import FEW, START, Scene, full_scene, scenes
 from zarrmill.recordings.dataset import create_dataset, create_tree
 from zarrmill.recordings.model import SourceFacts
 from zarrmill.recordings.processing import process
@@ -40,6 +40,7 @@ def test_a_dataset_has_the_columns_of_the_schema():
         assert dataset[column.flat_name].dtype == column.numpy_dtype
 
 
+@FEW
 @given(scenes())
 def test_the_schema_is_the_same_whatever_the_input(scene):
     """Names, types, dimensions, attributes and fill values are those of an empty session."""
@@ -53,6 +54,7 @@ def test_the_schema_is_the_same_whatever_the_input(scene):
         assert described(tree[table.group].to_dataset()) == described(bare[table.group].to_dataset())
 
 
+@FEW
 @given(scenes())
 def test_both_layouts_hold_the_same(scene):
     """A variable of a group is that of the prefix, value by value."""

@@ -7,7 +7,7 @@ import pytest
 import zarr
 from hypothesis import given, settings
 
-from tests.recordings.scenes import START, Scene, full_scene, scenes
+from tests.recordings.scenes import FEW, START, Scene, full_scene, scenes
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError
 from zarrmill.recordings.dataset import create_dataset, create_tree
 from zarrmill.recordings.event_reader import Events, open_events
@@ -22,16 +22,24 @@ xr = pytest.importorskip("xarray")
 LAYOUTS = {"flat": create_dataset, "tree": create_tree}
 
 
-@pytest.fixture(params=LAYOUTS)
+@pytest.fixture(scope="module", params=LAYOUTS)
 def layout(request):
     """Both layouts."""
     return LAYOUTS[request.param]
 
 
-def stored(scene, layout, path, **options):
+@pytest.fixture(scope="module")
+def full(layout, tmp_path_factory):
+    """The store of a session with something in every column; never written to."""
+    path = tmp_path_factory.mktemp("full") / "s.zarr"
+    stored(full_scene(), layout, path)
+    return path
+
+
+def stored(scene, layout, path):
     """Return the events of a scene after they were saved and opened."""
-    save_dataset(layout(scene.process()), path, overwrite=True, sync=False)
-    return open_events(path, **options)
+    save_dataset(layout(scene.process()), path, sync=False)
+    return open_events(path)
 
 
 def check_saved(tmp_path_factory, scene):
@@ -46,7 +54,7 @@ def check_saved(tmp_path_factory, scene):
                 np.testing.assert_array_equal(values, expected)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(scene=scenes(8))
 def test_what_was_saved_comes_back(tmp_path_factory, scene):
     """Every column of every table, from both layouts, with its type."""
@@ -68,9 +76,9 @@ def test_an_empty_session_comes_back(tmp_path, layout):
     assert events.tasks.sizes == {"task_id": 0}
 
 
-def test_xarray_has_dates_booleans_and_whole_numbers(tmp_path, layout):
+def test_xarray_has_dates_booleans_and_whole_numbers(full):
     """What is missing is NaT, or told by the variable beside it."""
-    tasks = stored(full_scene(), layout, tmp_path / "s.zarr").tasks
+    tasks = open_events(full).tasks
 
     assert tasks.end_time.dtype == "datetime64[ns]"
     assert np.isnat(tasks.end_time.values).tolist() == [False, True]
@@ -85,17 +93,17 @@ def test_xarray_has_dates_booleans_and_whole_numbers(tmp_path, layout):
     assert tasks.audio_mode_valid.values.tolist() == [True, False]
 
 
-def test_xarray_selects_by_key(tmp_path, layout):
+def test_xarray_selects_by_key(full):
     """Keys are an index."""
-    elements = stored(full_scene(), layout, tmp_path / "s.zarr").elements
+    elements = open_events(full).elements
 
     assert elements.sel(element_id="e1").title.item() == "Größe 𝄞"
     assert elements.sel(element_id="e1#2").occurrence.item() == 2
 
 
-def test_pandas_has_types_that_know_what_is_missing(tmp_path, layout):
+def test_pandas_has_types_that_know_what_is_missing(full):
     """Dates in UTC, Int32, boolean and string, and NA is neither '' nor 0 nor False."""
-    tasks = stored(full_scene(), layout, tmp_path / "s.zarr").to_pandas("task")
+    tasks = open_events(full).to_pandas("task")
 
     assert tasks.index.tolist() == ["t1", "t2"]
     assert tasks.index.name == "task_id"
@@ -112,9 +120,9 @@ def test_pandas_has_types_that_know_what_is_missing(tmp_path, layout):
     assert not any(name.endswith("_valid") for name in tasks)
 
 
-def test_times_are_milliseconds_on_request(tmp_path, layout):
+def test_times_are_milliseconds_on_request(full):
     """As they are stored, NaN included."""
-    events = stored(full_scene(), layout, tmp_path / "s.zarr", times="milliseconds")
+    events = open_events(full, times="milliseconds")
 
     assert events.tasks.skip_time.values[1] == START + 1500
     assert events.to_pandas("task")["end_time"].tolist()[0] == START + 900
@@ -122,9 +130,9 @@ def test_times_are_milliseconds_on_request(tmp_path, layout):
     assert events.tasks.end_time.attrs["units"].startswith("milliseconds since")
 
 
-def test_relations_are_resolved(tmp_path, layout):
+def test_relations_are_resolved(full):
     """Elements tell their task, segments the task of their element, by row and by unique name."""
-    events = stored(full_scene(), layout, tmp_path / "s.zarr")
+    events = open_events(full)
 
     assert events.elements.task_key.values.tolist() == ["t1", "t1", ""]
     assert events.elements.task_key_valid.values.tolist() == [True, True, False]
@@ -133,9 +141,9 @@ def test_relations_are_resolved(tmp_path, layout):
     assert elements["task_key"].tolist() == ["t1", "t1", pd.NA]
 
 
-def test_a_join_brings_the_columns_of_what_rows_belong_to(tmp_path, layout):
+def test_a_join_brings_the_columns_of_what_rows_belong_to(full):
     """NA where a row belongs to nothing, types as they were."""
-    events = stored(full_scene(), layout, tmp_path / "s.zarr")
+    events = open_events(full)
 
     elements = events.to_pandas("element", join=True)
     segments = events.to_pandas("segment", join=True)
@@ -149,9 +157,9 @@ def test_a_join_brings_the_columns_of_what_rows_belong_to(tmp_path, layout):
     assert list(segments.index) == list(events.to_pandas("segment").index)
 
 
-def test_raw_events_and_issues_are_tables_too(tmp_path, layout):
+def test_raw_events_and_issues_are_tables_too(full):
     """The text is the very text, and what is missing is NA."""
-    events = stored(full_scene(), layout, tmp_path / "s.zarr")
+    events = open_events(full)
 
     assert events.raw.payload.values.tolist()[-1] == "{broken"
     assert events.raw.sequence_valid.values.tolist()[-1]
@@ -159,9 +167,9 @@ def test_raw_events_and_issues_are_tables_too(tmp_path, layout):
     assert set(events.issues.code.values.tolist()) == {problem.code for problem in full_scene().process().problems}
 
 
-def test_attributes_and_settings_are_read(tmp_path, layout):
+def test_attributes_and_settings_are_read(full):
     """With which types of events it was made."""
-    events = stored(full_scene(), layout, tmp_path / "s.zarr")
+    events = open_events(full)
 
     assert events.attributes["session_id"] == "session-01"
     assert events.settings == DEFAULT_SETTINGS
@@ -175,6 +183,7 @@ def test_tables_that_are_not_stored_read_alike():
     assert events.elements.task_key.values.tolist() == ["t1", "t1", ""]
 
 
+@FEW
 @given(scenes())
 def test_any_events_become_frames(scene):
     """Whatever is missing."""
@@ -193,13 +202,12 @@ def test_an_odd_time_that_no_date_can_hold_is_none():
     assert Events.of(processed, times="milliseconds").raw.client_time.values[0] == START + 1e15
 
 
-def test_a_store_is_plain_zarr(tmp_path, layout):
+def test_a_store_is_plain_zarr(full, layout):
     """Without this project, xarray sees dates and masked numbers, and zarr the types of the specification."""
-    stored(full_scene(), layout, path := tmp_path / "s.zarr")
     prefix, group = ("task_", None) if layout is create_dataset else ("", "tasks")
 
-    tasks = xr.open_zarr(path, group=group, consolidated=True)
-    array = zarr.open_group(path, mode="r")[f"{group}/count" if group else "task_count"]
+    tasks = xr.open_zarr(full, group=group, consolidated=True)
+    array = zarr.open_group(full, mode="r")[f"{group}/count" if group else "task_count"]
 
     assert tasks[f"{prefix}end_time"].dtype == "datetime64[ns]"
     assert np.isnan(tasks[f"{prefix}count"].values[1])

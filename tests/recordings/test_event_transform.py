@@ -1,6 +1,7 @@
 """Events of many sessions: from curated files to stores."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +17,46 @@ from zarrmill.recordings.identities import Cleaner, Identities
 from zarrmill.recordings.schema import TABLES
 from zarrmill.recordings.selection import Selection
 from zarrmill.recordings.transform_options import TransformOptions
+from zarrmill.recordings.transform_report import TransformReport
 from zarrmill.testing import write_curated
 
 FLAT = sorted(column.flat_name for table in TABLES.values() for column in table.columns)
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Path:
-    """A place with two sessions."""
-    (tmp_path / "curated-h5").mkdir()
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place with two sessions, which is never written to."""
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "curated-h5").mkdir()
     for seed, name in enumerate(("Ada L", "Bo M")):
-        write_curated(tmp_path / "curated-h5" / f"{name}.h5", seed=seed, tasks=3, elements=9, segments=5)
-    return tmp_path
+        write_curated(folder / "curated-h5" / f"{name}.h5", seed=seed, tasks=3, elements=9, segments=5)
+    return folder
+
+
+@pytest.fixture
+def lab(inputs: Path, tmp_path: Path) -> Path:
+    """A place with two sessions."""
+    return shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="module")
+def outcome(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TransformReport]:
+    """The same after a run, which made flat stores, and its report; never written to."""
+    folder = shutil.copytree(inputs, tmp_path_factory.mktemp("outcome"), dirs_exist_ok=True)
+    return folder, EventTransform(folder).run()
+
+
+@pytest.fixture
+def tree_outcome(lab: Path) -> tuple[Path, TransformReport]:
+    """A place after a run that made trees, and its report."""
+    return lab, EventTransform(lab, layout="tree").run()
 
 
 @pytest.mark.parametrize("layout", ["flat", "tree"])
-def test_every_session_becomes_one_store(lab: Path, layout):
+def test_every_session_becomes_one_store(request: pytest.FixtureRequest, layout):
     """Below processed/event/, named for the session, with the counts in its record; both layouts hold the source."""
+    lab, report = request.getfixturevalue("outcome" if layout == "flat" else "tree_outcome")
     made = EventTransform(lab, layout=layout)
-
-    report = made.run()
 
     assert (report.by_status, report.exit_code) == ({"success": 2}, 0)
     store = lab / "processed" / "event" / "Ada L_events.zarr"
@@ -50,9 +71,9 @@ def test_every_session_becomes_one_store(lab: Path, layout):
     assert record.parameters["layout"] == layout
 
 
-def test_a_flat_store_has_the_names_and_dimensions_of_the_specification(lab: Path):
+def test_a_flat_store_has_the_names_and_dimensions_of_the_specification(outcome):
     """One dataset, no groups, the same variables for every session."""
-    EventTransform(lab).run()
+    lab, _ = outcome
 
     for name in ("Ada L", "Bo M"):
         read = xr.open_zarr(lab / "processed" / "event" / f"{name}_events.zarr", consolidated=True, chunks=None)
@@ -105,10 +126,10 @@ def write_with_own_name(path: Path, name: str) -> None:
         data[0] = json.dumps({**payload, "participant": name})
 
 
-def test_a_single_session_can_be_done_again(lab: Path):
+def test_a_single_session_can_be_done_again(outcome, tmp_path: Path):
     """The values are the same."""
+    lab = shutil.copytree(outcome[0], tmp_path / "lab")
     made = EventTransform(lab)
-    made.run()
     store = lab / "processed" / "event" / "Bo M_events.zarr"
     before = xr.open_zarr(store, chunks=None).load()
     made.run(Selection(names=["Bo M"]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+import zarr
 
 from tests.recordings.scenes import Scene, full_scene
 from zarrmill.recordings.dataset import create_dataset, create_tree
@@ -25,6 +27,14 @@ def saved(processed, path, *, layout=create_dataset, **options):
     """Return the events of a session after they were saved."""
     save_dataset(layout(processed), path, overwrite=True, sync=False, **options)
     return open_events(path)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """The flat store of a session with something in every column; never written to."""
+    path = tmp_path_factory.mktemp("full") / "s.zarr"
+    save_dataset(create_dataset(full_scene().process()), path, sync=False)
+    return path
 
 
 def differences(report):
@@ -57,14 +67,12 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("name", "value", "expected"), CHANGES.values(), ids=CHANGES)
-def test_one_value_that_differs_is_found(tmp_path, name, value, expected):
+def test_one_value_that_differs_is_found(full, tmp_path, name, value, expected):
     """With its table, column and row; texts are not told, because they may be personal."""
-    processed = full_scene().process()
-    dataset = create_dataset(processed).copy(deep=True)
-    dataset[name].values[1] = value
-    save_dataset(dataset, tmp_path / "s.zarr", sync=False)
+    store = shutil.copytree(full, tmp_path / "s.zarr")
+    zarr.open_group(store, mode="r+")[name][1] = value
 
-    report = compare_events(processed, open_events(tmp_path / "s.zarr"))
+    report = compare_events(full_scene().process(), open_events(store))
 
     assert differences(report) == [expected]
     assert not report.ok
@@ -102,11 +110,19 @@ def test_another_session_is_found():
     assert ("attribute", "", "session_id", -1) in differences(compare_events(other, events))
 
 
-def curated(tmp_path):
-    """Return a curated file."""
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A curated file, which is never written to."""
     from zarrmill.testing.curated import write_curated
 
-    return write_curated(tmp_path / "Ada L.h5", seed=3, tasks=3, elements=12, segments=8).path
+    return write_curated(tmp_path_factory.mktemp("source") / "Ada L.h5", seed=3, tasks=3, elements=12, segments=8).path
+
+
+@pytest.fixture(scope="module")
+def store(source):
+    """Its store, which is never written to."""
+    make_store(source, source.with_name("s.zarr"))
+    return source.with_name("s.zarr")
 
 
 def make_store(source, path, *, settings=None, **options):
@@ -119,43 +135,38 @@ def make_store(source, path, *, settings=None, **options):
     save_dataset(create_dataset(processed, source=facts), path, sync=False, **options)
 
 
-def test_a_store_is_proved_from_its_file(tmp_path):
+def test_a_store_is_proved_from_its_file(source, store):
     """Nothing but both of them is needed."""
-    source = curated(tmp_path)
-    make_store(source, tmp_path / "s.zarr")
-
-    report = verify_events(source, tmp_path / "s.zarr")
+    report = verify_events(source, store)
 
     assert report.ok, report.differences
     assert report.rows["element"] == 12
 
 
-def test_it_is_proved_with_the_types_of_events_that_it_was_made_with(tmp_path):
+def test_it_is_proved_with_the_types_of_events_that_it_was_made_with(source, tmp_path):
     """Which the store tells."""
-    source = curated(tmp_path)
     make_store(source, tmp_path / "s.zarr", settings=EventSettings(segments=()))
 
     assert verify_events(source, tmp_path / "s.zarr").ok
     assert not verify_events(source, tmp_path / "s.zarr", settings=EventSettings()).ok
 
 
-def test_it_is_proved_with_ids_that_were_replaced(tmp_path):
+def test_it_is_proved_with_ids_that_were_replaced(source, tmp_path):
     """With the same replacement."""
-    source, clean = curated(tmp_path), Cleaner("Ada L", "p01")
+    clean = Cleaner("Ada L", "p01")
     make_store(source, tmp_path / "s.zarr", clean=clean)
 
     assert verify_events(source, tmp_path / "s.zarr", clean=clean).ok
     assert ("attribute", "", "session_id", -1) in differences(verify_events(source, tmp_path / "s.zarr"))
 
 
-def test_a_source_that_changed_is_told(tmp_path):
+def test_a_source_that_changed_is_told(store, tmp_path):
     """By its checksum."""
-    make_store(curated(tmp_path), tmp_path / "s.zarr")
     from zarrmill.testing.curated import write_curated
 
     source = write_curated(tmp_path / "Ada L.h5", seed=4, tasks=3, elements=13, segments=8).path
 
-    report = verify_events(source, tmp_path / "s.zarr")
+    report = verify_events(source, store)
 
     assert differences(report)[0] == ("source", "", "source_sha256", -1)
     assert ("rows", "element", "", -1) in differences(report)

@@ -25,10 +25,18 @@ IMPLIED = {"no_device", "no_event_ids", "start_time_disagrees"}
 SIGNALS = (replace(EEG, frames=200),)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of a whole file with EEG."""
+    return write_curated(tmp_path_factory.mktemp("whole") / "a.h5", signals=SIGNALS).path.read_bytes()
+
+
 @pytest.fixture
-def path(tmp_path):
+def path(whole, tmp_path):
     """A whole file with EEG."""
-    return write_curated(tmp_path / "session 01-a.h5", signals=SIGNALS).path
+    path = tmp_path / "session 01-a.h5"
+    path.write_bytes(whole)
+    return path
 
 
 def test_a_whole_file_has_no_problems(path):
@@ -59,9 +67,8 @@ def test_events_are_as_they_were_written(tmp_path):
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_every_damage_is_found_and_the_rest_is_kept(tmp_path, name):
+def test_every_damage_is_found_and_the_rest_is_kept(path, name):
     """A damaged file opens; its fault has its code, place and row, nothing else is wrong, others are whole."""
-    path = write_curated(tmp_path / "a.h5", signals=SIGNALS).path
     DAMAGES[name](path)
     with open_recording(path) as recording:
         found = {(problem.code, problem.path, problem.row) for problem in recording.problems}
@@ -223,9 +230,9 @@ def test_a_damaged_chunk_of_frames_is_an_error_where_it_is_read(path):
         assert eeg.read(128, 192).shape == (64, 28, 15)
 
 
-def test_no_message_has_a_text_or_the_name_of_the_file(tmp_path):
+def test_no_message_has_a_text_or_the_name_of_the_file(path):
     """Problems are stored: the id of a session and what people wrote are in none of them."""
-    path = write_curated(tmp_path / "Jane Doe.h5", signals=SIGNALS).path
+    path = path.rename(path.with_name("Jane Doe.h5"))
     for name in ("payload_not_utf8", "damaged_times", "no_frames", "broken_link"):
         DAMAGES[name](path)
     with open_recording(path) as recording:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.recordings.scenes import START, scenes
+from tests.recordings.scenes import FEW, START, scenes
 from zarrmill.recordings.restore import to_datetimes, to_pandas, to_xarray
 from zarrmill.recordings.schema import TABLES
 
@@ -27,6 +27,7 @@ def stored(processed, table, column):
     return [None if value is None else value == 1 for value in missing] if column.kind == "flag" else missing
 
 
+@FEW
 @given(scenes())
 def test_pandas_has_every_value_and_na_where_there_is_none(scene):
     """In types that know both, whatever is missing."""

@@ -5,6 +5,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,6 +134,7 @@ def test_an_error_is_one_line_with_a_kind():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_a_process_that_dies_costs_its_session_alone(tmp_path: Path):
     """In real processes: one dies every time, and all others are done."""
     inputs = write_inputs(tmp_path / "in", a="ok 1", b="die", c="ok 2", g="fail")
@@ -147,6 +149,7 @@ def test_a_process_that_dies_costs_its_session_alone(tmp_path: Path):
 
 
 @pytest.mark.soak
+@pytest.mark.usefixtures("forked_processes")
 def test_a_process_that_dies_once_is_tried_again(tmp_path: Path):
     """Beside another that dies every time; each death takes all processes of the pool with it."""
     inputs = write_inputs(tmp_path / "in", a="ok 1", b="die", c="ok 2", d="die once", e="ok 3", f="ok 4", g="fail")
@@ -183,15 +186,11 @@ def test_a_given_executor_is_used(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_sessions_run_on_a_dask_cluster(tmp_path: Path):
+def test_sessions_run_on_a_dask_cluster(tmp_path: Path, client: Any):
     """Each worker writes stores and records; failures stay with their sessions there too."""
-    pytest.importorskip("distributed")
-    from tests.execute.conftest import local_cluster
-
     inputs = write_inputs(tmp_path / "in", a="ok 1", b="fail", c="ok 2", d="skip")
     made = SampleTransform(inputs, tmp_path / "out")
-    with local_cluster() as client:
-        report = made.run(executor=client)
+    report = made.run(executor=client)
 
     assert {r.session_id: r.status for r in report.records} == {
         "a": "success", "b": "failed", "c": "success", "d": "skipped",

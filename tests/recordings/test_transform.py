@@ -187,6 +187,7 @@ def test_local_copies_are_kept_where_that_is_asked_for(request: pytest.FixtureRe
 NAMES = ("Zoë Quill", "Bo-Ada Lind", "X9z k")
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize(
     "identities",
     [Identities(names={name: f"p{i}" for i, name in enumerate(NAMES)}), Identities(hashed=True, key="k")],

@@ -278,7 +278,9 @@ def test_kill_after_a_block(place: Place, target: Path, mode: Mode) -> None:
     check_whole(place, target, mode, report)
 
 
-@pytest.mark.parametrize("mode", [TWO_PASSES, PROCESSES], ids=lambda mode: mode.name)
+@pytest.mark.parametrize(
+    "mode", [TWO_PASSES, pytest.param(PROCESSES, marks=pytest.mark.soak)], ids=lambda mode: mode.name
+)
 def test_kill_after_the_last_block(place: Place, target: Path, mode: Mode) -> None:
     """With every block done, the next run only checks and publishes."""
     blocks = place.reference(mode)[0]["blocks"]
@@ -586,6 +588,7 @@ def test_second_run_is_refused(place: Place, target: Path, holder: Child, resume
 # --- what a kill leaves -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak  # test_kill_after_a_block looks for them too
 def test_workers_end_with_their_run(place: Place, target: Path) -> None:
     """The processes of a killed run do not go on writing into a draft that the next run has."""
     kill(place, target, PROCESSES, at=["BlockFinished", 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ from zarrmill.recordings.windows.reasons import Reason
 from zarrmill.store import open_keys
 
 PLAIN = WindowSettings(filter=None)
+FEW = 5_000
+"""fNIRS channels where their chunks are the usual ones."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A store that several tests compare with; never written to."""
+
+    path: Path
+    report: WindowReport
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +40,28 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp("recording")
     eeg = with_hole(make_frames(6_000, jitter=2.0), at=2_000, milliseconds=4_000.0)
     fnirs = without(make_frames(620, period=292.8, jitter=2.0), slice(300, 320))
-    return write_recording(folder / "s-01.h5", eeg=eeg, fnirs=fnirs)
+    return write_recording(folder / "s-01.h5", eeg=eeg, fnirs=fnirs, channels=FEW)
+
+
+@pytest.fixture(scope="module")
+def whole(written: Written) -> Made:
+    """The windows of the file as they are."""
+    path = written.path.with_name("whole.zarr")
+    return Made(path, convert(written, path))
+
+
+@pytest.fixture(scope="module")
+def filtered(written: Written) -> Made:
+    """The windows of the file with filtered EEG."""
+    path = written.path.with_name("filtered.zarr")
+    return Made(path, convert(written, path, settings=WindowSettings()))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the file make many blocks."""
+    for name, value in {"EEG_FRAMES": 1400, "FNIRS_FRAMES": 200, "HDF5_CHUNKS": 1}.items():
+        monkeypatch.setattr(operation, name, value)
 
 
 def convert(written: Written, target: Any, **options: Any) -> WindowReport:
@@ -37,11 +69,9 @@ def convert(written: Written, target: Any, **options: Any) -> WindowReport:
         return write_windows(recording, target, **{"settings": PLAIN, "executor": "serial", **options})
 
 
-def test_valid_windows_hold_the_frames_of_the_file(written: Written, tmp_path: Path) -> None:
+def test_valid_windows_hold_the_frames_of_the_file(written: Written, whole: Made) -> None:
     """Every value of a valid window is the file's, of EEG and of fNIRS, and all else is NaN."""
-    convert(written, tmp_path / "w.zarr")
-
-    windows = open_windows(tmp_path / "w.zarr", times="milliseconds").load()
+    windows = open_windows(whole.path, times="milliseconds").load()
 
     with open_recording(written.path) as recording:
         plan = recording_plan(recording)
@@ -55,7 +85,7 @@ def test_valid_windows_hold_the_frames_of_the_file(written: Written, tmp_path: P
     assert np.isnan(windows.eeg.values[gaps]).all()
     there = windows.fnirs_valid.values
     assert written.fnirs is not None
-    values = written.fnirs[plan.fnirs.frames[there]][:, finite_channels(), 0]
+    values = written.fnirs[plan.fnirs.frames[there]][:, finite_channels(FEW), 0]
     np.testing.assert_array_equal(windows.fnirs.values[there], values.astype(np.float32))
     assert np.isnan(windows.fnirs.values[~there]).all()
     assert not there.all()
@@ -68,13 +98,11 @@ def recording_plan(recording: Any) -> Any:
     return plan_windows(eeg=times["eeg"], fnirs=times["fnirs"], settings=PLAIN)
 
 
-def test_the_store_has_the_names_dimensions_and_attributes_of_the_format(written: Written, tmp_path: Path) -> None:
+def test_the_store_has_the_names_dimensions_and_attributes_of_the_format(whole: Made) -> None:
     """Plain zarr and plain xarray find what the specification names, with 100 windows to a chunk."""
-    report = convert(written, tmp_path / "w.zarr")
-
-    root = zarr.open_group(tmp_path / "w.zarr", mode="r")
-    dataset = xr.open_zarr(tmp_path / "w.zarr", chunks=None)
-    n = report.windows
+    root = zarr.open_group(whole.path, mode="r")
+    dataset = xr.open_zarr(whole.path, chunks=None)
+    n = whole.report.windows
     assert {name: array.shape for name, array in root.arrays()} == {
         "time": (n,),
         "eeg": (n, 21, 105),
@@ -101,29 +129,25 @@ def test_the_store_has_the_names_dimensions_and_attributes_of_the_format(written
     assert root["time"][0] == pytest.approx(START, abs=15)
 
 
-def test_a_store_has_few_keys(written: Written, tmp_path: Path) -> None:
+def test_a_store_has_few_keys(whole: Made) -> None:
     """A signal has a key per 100 windows, every other array one and its metadata."""
-    report = convert(written, tmp_path / "w.zarr")
-
-    keys = [path for path in (tmp_path / "w.zarr").rglob("*") if path.is_file()]
-    chunks = -(-report.windows // 100)
-    assert report.keys_written <= 2 * chunks
-    assert len(keys) - report.keys_written <= 50
+    keys = [path for path in whole.path.rglob("*") if path.is_file()]
+    chunks = -(-whole.report.windows // 100)
+    assert whole.report.keys_written <= 2 * chunks
+    assert len(keys) - whole.report.keys_written <= 50
 
 
-def test_channels_are_labelled_in_a_group_of_their_own(written: Written, tmp_path: Path) -> None:
+def test_channels_are_labelled_in_a_group_of_their_own(whole: Made) -> None:
     """Without a layout the channels that ever hold a finite value are kept, described, and the notes say so."""
-    report = convert(written, tmp_path / "w.zarr")
-
-    channels = zarr.open_group(tmp_path / "w.zarr", mode="r")["channels"]
-    windows = open_windows(tmp_path / "w.zarr")
-    assert channels["global_index"][:].tolist() == finite_channels().tolist()
+    channels = zarr.open_group(whole.path, mode="r")["channels"]
+    windows = open_windows(whole.path)
+    assert channels["global_index"][:].tolist() == finite_channels(FEW).tolist()
     assert channels["valid"][:].all()
     assert channels["complete"][:].all()
     assert np.isnan(channels["distance"][:]).all()
     assert windows.fnirs.coords["source_module"].dims == ("fnirs_channel",)
     assert windows.eeg.coords["eeg_number"].values.tolist() == list(range(1, 22))
-    assert any("no layout is given: all 9 fNIRS channels" in note for note in report.notes)
+    assert any("no layout is given: all 9 fNIRS channels" in note for note in whole.report.notes)
 
 
 def test_a_layout_chooses_the_channels(written: Written, tmp_path: Path) -> None:
@@ -143,28 +167,26 @@ def test_a_layout_chooses_the_channels(written: Written, tmp_path: Path) -> None
     assert np.isnan(windows.fnirs.values[:, 2]).all()
 
 
-def test_the_logarithm_is_taken_when_asked_for(written: Written, tmp_path: Path) -> None:
+def test_the_logarithm_is_taken_when_asked_for(written: Written, whole: Made, tmp_path: Path) -> None:
     """The attribute says which scale the values have, and they have it."""
-    convert(written, tmp_path / "linear.zarr")
     convert(written, tmp_path / "log.zarr", settings=WindowSettings(filter=None, scale="log"))
 
-    linear, log = (open_windows(tmp_path / f"{name}.zarr").fnirs.load() for name in ("linear", "log"))
+    linear, log = (open_windows(path).fnirs.load() for path in (whole.path, tmp_path / "log.zarr"))
     assert log.attrs["scale"] == "log"
     np.testing.assert_allclose(log.values, np.log(linear.values), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("length", [100, 300], ids=str)
 def test_where_blocks_end_does_not_show(
-    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+    written: Written, filtered: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     """Filtered EEG is the same to a millionth of its size whether it is made at once or in small blocks."""
-    convert(written, tmp_path / "whole.zarr", settings=WindowSettings())
     monkeypatch.setattr(operation, "EEG_FRAMES", 7 * length)
     monkeypatch.setattr(operation, "HDF5_CHUNKS", 1)
 
     report = convert(written, tmp_path / "blocks.zarr", settings=WindowSettings())
 
-    whole, blocks = (open_windows(tmp_path / f"{name}.zarr").eeg.values for name in ("whole", "blocks"))
+    whole, blocks = (open_windows(path).eeg.values for path in (filtered.path, tmp_path / "blocks.zarr"))
     size = np.nanstd(whole)
     assert report.blocks >= 900 // length
     np.testing.assert_array_equal(np.isnan(whole), np.isnan(blocks))
@@ -188,15 +210,12 @@ def stop_after(blocks: int) -> Any:
     return tell
 
 
-@pytest.mark.parametrize("blocks", [1, 2, 4], ids=str)
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("blocks", [1, pytest.param(2, marks=pytest.mark.soak), 4], ids=str)
 def test_a_stopped_run_goes_on_and_gives_the_same_bytes(
-    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+    written: Written, whole: Made, tmp_path: Path, blocks: int
 ) -> None:
     """Until all is done nothing opens; then every key is what it is without a stop, and no block is done twice."""
-    for name, value in {"EEG_FRAMES": 1400, "FNIRS_FRAMES": 200, "HDF5_CHUNKS": 1}.items():
-        monkeypatch.setattr(operation, name, value)
-    convert(written, tmp_path / "whole.zarr")
-
     with pytest.raises(StopError):
         convert(written, tmp_path / "w.zarr", progress=stop_after(blocks))
     with pytest.raises(NotFoundError):
@@ -204,49 +223,49 @@ def test_a_stopped_run_goes_on_and_gives_the_same_bytes(
     report = convert(written, tmp_path / "w.zarr")
 
     assert report.resumed_blocks >= blocks
-    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "whole.zarr")
+    assert files_of(tmp_path / "w.zarr") == files_of(whole.path)
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_key_that_got_lost_is_written_again(
-    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("small_blocks")
+def test_a_key_that_got_lost_is_written_again(written: Written, whole: Made, tmp_path: Path) -> None:
     """A chunk that is gone from the draft when a run goes on is made anew."""
-    monkeypatch.setattr(operation, "EEG_FRAMES", 1400)
-    convert(written, tmp_path / "whole.zarr")
     with pytest.raises(StopError):
         convert(written, tmp_path / "w.zarr", progress=stop_after(5))
     (tmp_path / ".w.zarr.zarrmill/data/eeg/c.0.0.0").unlink()
 
     convert(written, tmp_path / "w.zarr")
 
-    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "whole.zarr")
+    assert files_of(tmp_path / "w.zarr") == files_of(whole.path)
 
 
-def test_what_a_killed_writer_left_is_not_in_the_store(
-    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("small_blocks")
+def test_what_a_killed_writer_left_is_not_in_the_store(written: Written, whole: Made, tmp_path: Path) -> None:
     """A file that was being written goes when the run goes on."""
-    monkeypatch.setattr(operation, "EEG_FRAMES", 1400)
-    convert(written, tmp_path / "whole.zarr")
     with pytest.raises(StopError):
-        convert(written, tmp_path / "w.zarr", progress=stop_after(3))
+        convert(written, tmp_path / "w.zarr", progress=stop_after(5))
     (tmp_path / ".w.zarr.zarrmill/data/eeg/.0a1b2c3d.zarrmill-tmp").write_bytes(b"half a chunk")
 
     convert(written, tmp_path / "w.zarr")
 
-    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "whole.zarr")
+    assert files_of(tmp_path / "w.zarr") == files_of(whole.path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_every_executor_gives_the_same_bytes(written: Written, tmp_path: Path, executor: str) -> None:
+def test_every_executor_gives_the_same_bytes(written: Written, whole: Made, tmp_path: Path, executor: str) -> None:
     """Where blocks run does not show."""
-    convert(written, tmp_path / "serial.zarr")
-
     convert(written, tmp_path / "w.zarr", executor=executor)
 
-    assert files_of(tmp_path / "w.zarr") == files_of(tmp_path / "serial.zarr")
+    assert files_of(tmp_path / "w.zarr") == files_of(whole.path)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The windows of a file with the usual chunks of many channels."""
+    folder = tmp_path_factory.mktemp("usual")
+    written = write_recording(folder / "s.h5", fnirs=make_frames(130, period=210.0))
+    return Made(folder / "w.zarr", convert(written, folder / "w.zarr"))
 
 
 @pytest.mark.parametrize(
@@ -254,16 +273,13 @@ def test_every_executor_gives_the_same_bytes(written: Written, tmp_path: Path, e
     [{"chunks": (1, CHANNELS, 1)}, {"chunks": None}, {"shuffle": True}, {"chunks": (20, 7_000, 1)}],
     ids=["a frame", "one piece", "shuffled", "ragged"],
 )
-def test_any_chunks_of_the_file_give_the_same_windows(tmp_path: Path, layout: dict[str, Any]) -> None:
+def test_any_chunks_of_the_file_give_the_same_windows(usual: Made, tmp_path: Path, layout: dict[str, Any]) -> None:
     """How HDF5 has the frames does not show."""
-    frames = make_frames(130, period=210.0)
-    usual = write_recording(tmp_path / "a/s.h5", fnirs=frames)
-    other = write_recording(tmp_path / "b/s.h5", fnirs=frames, **layout)
+    other = write_recording(tmp_path / "s.h5", fnirs=make_frames(130, period=210.0), **layout)
 
-    convert(usual, tmp_path / "a.zarr")
-    convert(other, tmp_path / "b.zarr")
+    convert(other, tmp_path / "w.zarr")
 
-    one, two = (open_windows(tmp_path / f"{name}.zarr").load() for name in "ab")
+    one, two = (open_windows(path).load() for path in (usual.path, tmp_path / "w.zarr"))
     np.testing.assert_array_equal(one.fnirs.values, two.fnirs.values)
     assert one.global_index.values.tolist() == two.global_index.values.tolist() == finite_channels().tolist()
 
@@ -273,7 +289,7 @@ def test_a_device_that_is_absent_has_no_signal(tmp_path: Path, device: str) -> N
     """The variable is not there, its mask is False and the reason says why."""
     frames = {"eeg": make_frames(700), "fnirs": make_frames(100, period=210.0)}
     other = "fnirs" if device == "eeg" else "eeg"
-    made = write_recording(tmp_path / "s.h5", **{device: frames[device]})
+    made = write_recording(tmp_path / "s.h5", **{device: frames[device]}, channels=FEW)
 
     convert(made, tmp_path / "w.zarr")
 
@@ -299,7 +315,7 @@ def test_a_recording_without_times_writes_nothing(tmp_path: Path) -> None:
 
 def test_frames_without_values_make_no_valid_window(tmp_path: Path) -> None:
     """NaN in all channels of a frame, and -inf in all of fNIRS, are told as such."""
-    made = write_recording(tmp_path / "s.h5", eeg=make_frames(700), fnirs=make_frames(100, period=210.0))
+    made = write_recording(tmp_path / "s.h5", eeg=make_frames(700), fnirs=make_frames(100, period=210.0), channels=FEW)
     spoil(made.path)
 
     convert(made, tmp_path / "w.zarr")
@@ -353,10 +369,9 @@ def test_what_is_there_is_replaced_only_when_asked(written: Written, tmp_path: P
 
 
 def test_a_store_on_s3_is_the_same(
-    written: Written, tmp_path: Path, s3_bucket: str, storage_options: dict[str, Any]
+    written: Written, whole: Made, s3_bucket: str, storage_options: dict[str, Any]
 ) -> None:
     """Windows written to S3 have the values of those on disk; a stopped run shows nothing and goes on."""
-    convert(written, tmp_path / "w.zarr")
     target = f"{s3_bucket}/processed/s-01_windowed.zarr"
 
     with pytest.raises(StopError):
@@ -365,7 +380,7 @@ def test_a_store_on_s3_is_the_same(
 
     there = open_windows(target, storage_options=storage_options).load()
     assert report.resumed_blocks >= 2
-    xr.testing.assert_equal(there, open_windows(tmp_path / "w.zarr").load())
+    xr.testing.assert_equal(there, open_windows(whole.path).load())
 
 
 def test_an_old_store_on_s3_stays_until_the_new_one_is_complete(

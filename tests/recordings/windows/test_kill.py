@@ -28,6 +28,8 @@ from zarrmill.store import open_keys
 pytestmark = pytest.mark.slow
 
 NAME = "s-01_windowed.zarr"
+PRELOADED = ("zarrmill.recordings.windows.window_transform", "h5py", "scipy.signal", "xarray")
+"""What every run imports."""
 
 CHILD = '''
 import json, os, signal, sys
@@ -72,7 +74,7 @@ class Place:
         script.write_text(CHILD)
         order = {"source": str(self.folder / "in"), "target": target or self.target, "blocks": blocks}
         order |= {"window_ms": window_ms, "storage": {} if target else self.storage}
-        return get_nursery().start([str(script), json.dumps(order)], preload=["zarrmill.recordings.windows"])
+        return get_nursery().start([str(script), json.dumps(order)], preload=PRELOADED)
 
     def finish(self, **order: Any) -> dict[str, Any]:
         """Run to the end and return what the record says."""
@@ -138,14 +140,21 @@ def without_date(windows: xr.Dataset) -> xr.Dataset:
     return windows.assign_attrs(created_at="")
 
 
-@pytest.fixture(params=["disk", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session is, and the stores of runs that nobody killed."""
+    folder = tmp_path_factory.mktemp("kill")
     eeg = with_hole(make_frames(4_200), at=2_000, milliseconds=3_000.0)
-    write_recording(tmp_path / "in/s-01.h5", eeg=eeg, fnirs=make_frames(600, period=210.0), channels=5_000)
+    write_recording(folder / "in/s-01.h5", eeg=eeg, fnirs=make_frames(600, period=210.0), channels=5_000)
+    return folder
+
+
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Place:
     if request.param == "disk":
-        return Place(tmp_path, str(tmp_path / "out"), {})
+        return Place(folder, str(tmp_path / "out"), {})
     bucket, storage = (request.getfixturevalue(name) for name in ("s3_bucket", "storage_options"))
-    return Place(tmp_path, f"{bucket}/windows", storage)
+    return Place(folder, f"{bucket}/windows", storage)
 
 
 @pytest.mark.parametrize("blocks", [1, pytest.param(3, marks=pytest.mark.soak), 8], ids=str)

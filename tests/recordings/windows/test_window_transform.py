@@ -21,7 +21,8 @@ SETTINGS = WindowSettings(filter=None)
 @pytest.fixture
 def sessions(tmp_path: Path) -> Path:
     """A place with two sessions, one of which has no frame with a time."""
-    write_recording(tmp_path / "curated-h5/Ada L.h5", eeg=make_frames(1_400), fnirs=make_frames(200, period=210.0))
+    devices = {"eeg": make_frames(1_400), "fnirs": make_frames(200, period=210.0)}
+    write_recording(tmp_path / "curated-h5/Ada L.h5", **devices, channels=5_000)
     untimed = make_frames(70)
     untimed.stored[:] = float("nan")
     write_recording(tmp_path / "curated-h5/b.h5", eeg=untimed)
