@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,16 +43,23 @@ LAYOUT = {"chunks": {"flux": (10, 80)}, "shards": {"flux": (100, 80)}}
 SRC = Path(zarrmill.__file__).parents[1]
 
 
-@pytest.fixture
-def source(tmp_path):
-    """A group with numbers, text and a group within; some chunks were never written."""
-    group = zarr.create_group(tmp_path / "source.zarr", attributes={"survey": "x"})
+@pytest.fixture(scope="module")
+def source_once(tmp_path_factory):
+    """A group with numbers, text and a group within; some chunks were never written, and nobody writes there."""
+    path = tmp_path_factory.mktemp("source") / "source.zarr"
+    group = zarr.create_group(path, attributes={"survey": "x"})
     group.create_array("flux", shape=FLUX.shape, chunks=(300, 8), dtype="f8", dimension_names=("object", "epoch"))[
         :
     ] = FLUX
     group.create_array("meta/name", shape=(5,), chunks=(2,), dtype=str)[:] = np.array(list("abcde"), dtype=object)
     group.create_array("meta/empty", shape=(50,), chunks=(10,), dtype="i2", fill_value=3)[5:7] = 1
-    return tmp_path / "source.zarr"
+    return path
+
+
+@pytest.fixture
+def source(source_once, tmp_path):
+    """A copy of that group."""
+    return Path(shutil.copytree(source_once, tmp_path / "source.zarr"))
 
 
 @pytest.fixture
@@ -376,8 +384,8 @@ def test_a_killed_run_starts_again(tmp_path, folder, passes):
 @pytest.mark.slow
 def test_peak_within_the_limit(tmp_path):
     """The limit holds in a fresh process, with the shards that wait for the repository."""
-    values = np.random.default_rng(1).integers(0, 4096, size=(2000, 4000)).astype("f8")
-    zarr.create_array(tmp_path / "s", data=values, chunks=(2000, 20))
+    values = np.random.default_rng(1).integers(0, 4096, size=(1000, 4000)).astype("f8")
+    zarr.create_array(tmp_path / "s", data=values, chunks=(1000, 40))
     code = (
         "import sys, json, zarrmill, icechunk;"
         "r = zarrmill.rechunk(sys.argv[1], sys.argv[2], chunks=(20, 4000), shards=(100, 4000), max_mem='96MiB');"

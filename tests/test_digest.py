@@ -94,24 +94,25 @@ def mix(lane: int, axis: int, bit: int, count: int) -> list[int]:
     return numbers
 
 
-def get_weight(lane: int, axis: int, index: int) -> int:
-    """Return the weight of one index."""
-    weight = 1
-    for bit, count in [(0, 16), (4, 4), (6, 16), *((bit, 1024) for bit in range(10, index.bit_length(), 10))]:
-        weight = weight * mix(lane, axis, bit, count)[index >> bit & count - 1] & MASK
+def get_weight(lane: int, axis: int, indices: Array) -> Array:
+    """Return the weight of each of some indices; overflow is meant."""
+    weight = np.ones(len(indices), np.uint64)
+    longest = int(indices.max(initial=0)).bit_length()
+    for bit, count in [(0, 16), (4, 4), (6, 16), *((bit, 1024) for bit in range(10, longest, 10))]:
+        weight *= np.array(mix(lane, axis, bit, count), np.uint64)[indices >> bit & count - 1]
     return weight
 
 
 @functools.lru_cache(maxsize=100)
 def get_weights(lane: int, axis: int, start: int, length: int) -> Array:
     """Return the weights of successive indices."""
-    return np.array([get_weight(lane, axis, start + i) for i in range(length)], np.uint64)
+    return get_weight(lane, axis, np.arange(start, start + length))
 
 
 def get_pair_weights(lane: int, axis: int, start: int, length: int) -> Array:
     """Return the weights of successive indices of which two share one word."""
-    halves = [get_weight(lane, axis, i // 2) << 32 * (i % 2) & MASK for i in range(start, start + length)]
-    return np.array(halves, np.uint64)
+    indices = np.arange(start, start + length)
+    return get_weight(lane, axis, indices // 2) << (32 * (indices % 2)).astype(np.uint64)
 
 
 def brute_force(values: Array, origin: tuple[int, ...]) -> Share:

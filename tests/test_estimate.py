@@ -100,8 +100,16 @@ CASES = {
 
 @pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("sizes", [None, -1], ids=["same chunks", "whole"])
-@pytest.mark.parametrize("shards", [None, "auto"], ids=["files", "shards"])
+@pytest.mark.parametrize(
+    ("sizes", "shards"),
+    [
+        (None, None),
+        (-1, "auto"),
+        pytest.param(None, "auto", marks=pytest.mark.soak),
+        pytest.param(-1, None, marks=pytest.mark.soak),
+    ],
+    ids=["same chunks-files", "whole-shards", "same chunks-shards", "whole-files"],
+)
 def test_every_kind_of_array_can_be_measured(case, sizes, shards, tmp_path):
     """Types that only zarr-python handles, odd shapes, and chunks that move as they are have an estimate too."""
     array = zarr.create_array(tmp_path / "a.zarr", **case)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,13 @@ class Import:
 
 def find_imports(module: str, text: str) -> Iterator[Import]:
     """Yield every import of a module with whether it is in a function, and whether only a type checker sees it."""
-    yield from _walk(module, ast.parse(text), lazy=False, for_types=False)
+    yield from _walk(module, parse(text)[0], lazy=False, for_types=False)
+
+
+@functools.lru_cache(maxsize=1000)
+def parse(text: str) -> tuple[ast.AST, ...]:
+    """Return every node of a module, the module itself first."""
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def _walk(module: str, node: ast.AST, *, lazy: bool, for_types: bool) -> Iterator[Import]:
@@ -133,9 +140,10 @@ def _walk(module: str, node: ast.AST, *, lazy: bool, for_types: bool) -> Iterato
         source = node.module or ""
         for alias in node.names:
             yield Import(module, node.lineno, (source, f"{source}.{alias.name}"), lazy, for_types)
-    lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     unseen = node.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) else []
-    for child in ast.iter_child_nodes(node):
+    # No expression holds an import.
+    for child in (child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)):
         yield from _walk(module, child, lazy=lazy, for_types=for_types or child in unseen)
 
 
@@ -200,7 +208,7 @@ def find_heavy_problems(imports: list[Import]) -> Iterator[str]:
 def find_store_problems(sources: Sources) -> Iterator[str]:
     """One module opens stores; what others ask of zarr goes through it."""
     for module, text in sources.items():
-        for node in ast.walk(ast.parse(text)):
+        for node in parse(text):
             if not isinstance(node, ast.Call) or module in MAY_OPEN:
                 continue
             called = ast.unparse(node.func).rpartition(".")
@@ -222,7 +230,7 @@ def find_size_problems(sources: Sources) -> Iterator[str]:
     for module, text in sources.items():
         if (lines := len(text.splitlines())) > MODULE_LINES:
             yield f"{module}: {lines} lines of {MODULE_LINES}"
-        for node in ast.walk(ast.parse(text)):
+        for node in parse(text):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (size := measure_body(node)) > BODY_LINES:
                 yield f"{module}:{node.lineno}: {node.name} has a body of {size} lines of {BODY_LINES}"
             if isinstance(node, ast.ClassDef) and (size := measure(node, node)) > CLASS_LINES:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,17 @@ FENCE = re.compile(
 COMMAND_SECONDS = 120
 SHELL_SIGNS = r"[|&;<>$`*~#!(){}\[\]]"
 """What makes a command more than words."""
-PRELOADED = ("xarray", "h5py", "matplotlib.figure", "zarrmill.recordings", "zarrmill.lightcurves")
-"""What commands of pages import beside what all do."""
+PRELOADED = {
+    "recordings": (
+        "dask.array", "h5py", "matplotlib.backends.backend_agg", "matplotlib.figure", "xarray",
+        "zarrmill.recordings.event_reader", "zarrmill.recordings.event_transform", "zarrmill.recordings.session_run",
+        "zarrmill.recordings.exports", "zarrmill.recordings.windows",
+    ),
+    "lightcurves": ("matplotlib.backends.backend_agg", "matplotlib.figure", "zarrmill.lightcurves"),
+}  # fmt: skip
+"""What commands import beside what all do, by their first word."""
+OF_TYPER = ("typer.main", *(["pydantic.type_adapter", "pydantic.types"] if find_spec("pydantic") else []))
+"""What typer imports when it meets the first option: newer releases parse with pydantic."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,8 @@ def run_command(command: str, *, place: str) -> None:
 
 def call_module(command: str) -> tuple[int | None, str]:
     """Return the exit code of a call of zarrmill, and what it said."""
-    child = get_nursery().start(["-m", *shlex.split(command)], preload=PRELOADED)
+    words = shlex.split(command)
+    child = get_nursery().start(["-m", *words], preload=(*OF_TYPER, *PRELOADED.get(words[1], ())))
     out, err = child.communicate(COMMAND_SECONDS)
     return child.returncode, out + err
 

@@ -32,10 +32,26 @@ def place():
     return f"memory://report-{next(NAMES)}"
 
 
-def write(path, **layout):
-    group = zarr.create_group(path)
-    group.create_array("flux", shape=VALUES.shape, dtype="f8", **layout)[:] = VALUES
-    return path
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return the folder and the stores that have been made in it, which nobody writes to."""
+    return tmp_path_factory.mktemp("sources"), {}
+
+
+@pytest.fixture
+def write(made):
+    """Return the path of a store of a layout, which is made once."""
+    folder, known = made
+
+    def get(**layout):
+        name = str(sorted(layout.items()))
+        if name not in known:
+            known[name] = folder / str(len(known))
+            group = zarr.create_group(known[name])
+            group.create_array("flux", shape=VALUES.shape, dtype="f8", **layout)[:] = VALUES
+        return known[name]
+
+    return get
 
 
 def figures(requests):
@@ -44,12 +60,12 @@ def figures(requests):
 
 @pytest.mark.parametrize("verify", ["full", "written", "none"])
 @pytest.mark.parametrize("case", CASES)
-def test_what_was_planned_is_what_was_asked(tmp_path, place, case, verify):
+def test_what_was_planned_is_what_was_asked(write, tmp_path, place, case, verify):
     """There and back: every request is as planned, and no more bytes come and go than the values have."""
     layout, asked = CASES[case]
-    write(tmp_path / "a", **layout)
+    first = write(**layout)
     for source, target in (
-        (tmp_path / "a", f"{place}/b"),
+        (first, f"{place}/b"),
         (f"{place}/b", tmp_path / "c"),
         (f"{place}/b", f"{place}/d"),
     ):
@@ -66,23 +82,23 @@ def test_what_was_planned_is_what_was_asked(tmp_path, place, case, verify):
         assert report.requests.earlier is None
 
 
-def test_a_local_run_has_no_requests(tmp_path):
+def test_a_local_run_has_no_requests(write, tmp_path):
     """There is nothing to tell."""
-    write(tmp_path / "a", chunks=(100, 1))
-    report = rechunk(tmp_path / "a", tmp_path / "b", chunks=(1, -1))
+    source = write(chunks=(100, 1))
+    report = rechunk(source, tmp_path / "b", chunks=(1, -1))
 
     assert report.requests is None
     assert report.to_json()["requests"] is None
 
 
-def test_through_s3_the_report_is_what_the_server_saw(tmp_path, s3_bucket, proxy):
+def test_through_s3_the_report_is_what_the_server_saw(write, tmp_path, s3_bucket, proxy):
     """Each kind of request, to the last one, and one PUT for each shard; the source too."""
-    write(tmp_path / "a", chunks=(100, 1))
+    source = write(chunks=(100, 1))
     options = proxy.storage_options
     asked = {"chunks": (1, -1), "shards": (400, -1), "storage_options": options}
-    planned = estimate(tmp_path / "a", f"{s3_bucket}/b", **asked, calibrate=False).requests
+    planned = estimate(source, f"{s3_bucket}/b", **asked, calibrate=False).requests
     proxy.reset_counts()
-    report = rechunk(tmp_path / "a", f"{s3_bucket}/b", **asked)
+    report = rechunk(source, f"{s3_bucket}/b", **asked)
     seen = proxy.get_counts()
     made = report.requests.target
 
@@ -107,15 +123,15 @@ def test_through_s3_the_report_is_what_the_server_saw(tmp_path, s3_bucket, proxy
 
 
 @pytest.mark.parametrize("executor", ["processes", "pool"])
-def test_requests_of_other_processes_count_once(tmp_path, s3_bucket, proxy, executor):
+def test_requests_of_other_processes_count_once(write, s3_bucket, proxy, executor):
     """Blocks bring theirs along where they do not run here; threads of a given pool share our own counters."""
-    write(tmp_path / "a", chunks=(100, 4))
+    source = write(chunks=(100, 4))
     options, target = proxy.storage_options, f"{s3_bucket}/b"
     proxy.reset_counts()
     with ThreadPoolExecutor(2) as pool:
         given = pool if executor == "pool" else executor
         report = rechunk(
-            tmp_path / "a", target, chunks=(40, 40), shards=None, executor=given, workers=2, storage_options=options
+            source, target, chunks=(40, 40), shards=None, executor=given, workers=2, storage_options=options
         )
     seen = proxy.get_counts()
 
@@ -146,10 +162,10 @@ def test_requests_of_an_earlier_run_are_told_apart(tmp_path, place):
     assert report.requests.target.puts == 30 + 3 + 2 + 1
 
 
-def test_a_report_with_requests_is_json(tmp_path, place):
+def test_a_report_with_requests_is_json(write, place):
     """Figures by end."""
-    write(tmp_path / "a", chunks=(100, 1))
-    report = rechunk(tmp_path / "a", f"{place}/b", chunks=(1, -1), shards=None)
+    source = write(chunks=(100, 1))
+    report = rechunk(source, f"{place}/b", chunks=(1, -1), shards=None)
     data = report.to_json()["requests"]
 
     assert data["target"] == asdict(report.requests.target)

@@ -388,13 +388,13 @@ print(meter.peak(), len(report.problems))
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """Two stores of 200 MB in crossing layouts, which differ in one value and in one frame."""
+    """Two stores of 100 MB in crossing layouts, which differ in one value and in one frame."""
     folder = tmp_path_factory.mktemp("large")
-    values = RNG.integers(0, 9, (64, 850, 920)).astype("f4")
+    values = RNG.integers(0, 9, (32, 850, 920), dtype="u1").astype("f4")
     write(folder / "a", values, chunks=(1, 850, 920), compressors=zarr.codecs.ZstdCodec(level=1))
     values[13, 500, 600] += 1
-    values[60] += 1
-    write(folder / "b", values, chunks=(64, 52, 40), compressors=None)
+    values[30] += 1
+    write(folder / "b", values, chunks=(32, 52, 80), compressors=None)
     return folder / "a", folder / "b"
 
 

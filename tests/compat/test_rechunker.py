@@ -511,14 +511,14 @@ VIEWS = {
 }
 
 
-V2_VIEWS = {"as opened", "chunks of its own", "loaded", "sliced"}
-"""Views of a dataset in Zarr v2 that are always taken: what xarray makes of it depends little on the format."""
+ALWAYS_VIEWED = {3: VIEWS.keys() - {"larger chunks", "sliced without dask"}, 2: {"as opened", "sliced"}}
+"""Views that are always taken, by format, on which what xarray makes of a dataset depends little."""
 
 
 @pytest.mark.parametrize(
     ("stored_once", "view"),
     [
-        pytest.param(v, view, id=f"v{v}-{name}", marks=[pytest.mark.soak] * (v == 2 and name not in V2_VIEWS))
+        pytest.param(v, view, id=f"v{v}-{name}", marks=[pytest.mark.soak] * (name not in ALWAYS_VIEWED[v]))
         for v in (3, 2)
         for name, view in VIEWS.items()
     ],
@@ -564,11 +564,24 @@ DATASET_CHUNKS = {
 }
 
 
-@pytest.mark.parametrize(("asked", "made"), DATASET_CHUNKS.values(), ids=DATASET_CHUNKS)
+FEW = {"by dimension", "by variable and dimension"}
+ALWAYS = {(3, False): set(DATASET_CHUNKS), (3, True): FEW, (2, False): FEW, (2, True): set()}
+"""What is always asked of a dataset by format and whether it is computed: one place reads what is asked."""
+
+
 @pytest.mark.parametrize(
-    ("stored_once", "changed"),
-    [(3, False), (3, True), (2, False), pytest.param(2, True, marks=pytest.mark.soak)],
-    ids=["v3-stored", "v3-computed", "v2-stored", "v2-computed"],
+    ("stored_once", "changed", "asked", "made"),
+    [
+        pytest.param(
+            v,
+            changed,
+            *case,
+            id=f"v{v}-{'computed' if changed else 'stored'}-{name}",
+            marks=[pytest.mark.soak] * (name not in always),
+        )
+        for (v, changed), always in ALWAYS.items()
+        for name, case in DATASET_CHUNKS.items()
+    ],
     indirect=["stored_once"],
 )
 def test_chunks_of_a_dataset_are_by_dimension_or_by_variable(stored, target, asked, made, changed):

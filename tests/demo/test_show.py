@@ -14,6 +14,7 @@ import zarr
 from rich.console import Console
 
 from zarrmill.demo import CurveFigures, DemoReport, StoreFigures, run_demo
+from zarrmill.demo.macho import Curve, Star, read_macho
 from zarrmill.errors import AlreadyExistsError, InvalidInputError
 from zarrmill.lightcurves import LightcurveStorage
 from zarrmill.progress import Message, RunFinished, RunStarted
@@ -49,6 +50,27 @@ REPORT = DemoReport(
 )
 
 
+def first(curve: Curve, count: int) -> Curve:
+    """Return the first points of a light curve."""
+    return Curve(curve.time[:count], curve.magnitude[:count], curve.error[:count])
+
+
+@pytest.fixture(scope="module")
+def macho() -> tuple[Star, ...]:
+    """The real stars, two of them with their first points only, so that these are those with the fewest."""
+    whole = read_macho()
+    return (
+        *(replace(star, curves={band: first(c, 20) for band, c in star.curves.items()}) for star in whole[:2]),
+        *whole[2:],
+    )
+
+
+@pytest.fixture
+def short(macho: tuple[Star, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the demo take these stars: each time of a light curve is an epoch of its own, which takes milliseconds."""
+    monkeypatch.setattr("zarrmill.demo.show.read_macho", lambda: macho)
+
+
 def show(report: DemoReport) -> str:
     """Return the table as a terminal of 80 columns prints it."""
     console = Console(width=80, record=True, file=io.StringIO())
@@ -56,7 +78,8 @@ def show(report: DemoReport) -> str:
     return console.export_text()
 
 
-def test_the_demo_rechunks_a_survey_by_object(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("short")
+def test_the_demo_rechunks_a_survey_by_object(tmp_path: Path, macho: tuple[Star, ...]) -> None:
     """Both stores hold the same values, the second one object per chunk inside shards, within the limit."""
     report = run_demo(tmp_path, objects=1200, epochs=12, seed=1, max_mem="64MiB", stars=2)
 
@@ -70,16 +93,32 @@ def test_the_demo_rechunks_a_survey_by_object(tmp_path: Path) -> None:
     assert 0 < report.observed < 1
     curves = report.light_curves
     assert Path(curves.picture).read_bytes().startswith(b"\x89PNG")
-    assert (curves.objects, curves.points) == (2, 109 + 503)
+    assert (curves.objects, curves.points) == (2, sum(len(c) for star in macho[:2] for c in star.curves.values()))
     assert LightcurveStorage.open(curves.path).info().folded == curves.epochs
 
 
-def test_the_demo_can_be_repeated(tmp_path: Path) -> None:
-    """A second demo of another size replaces the first one."""
+@pytest.mark.soak
+def test_the_demo_with_whole_light_curves(tmp_path: Path) -> None:
+    """The two stars with the fewest points go through the store with all of them."""
+    curves = run_demo(tmp_path, objects=30, epochs=6, stars=2).light_curves
+
+    assert (curves.objects, curves.points) == (2, 109 + 503)
+
+
+@pytest.mark.usefixtures("short")
+def test_the_demo_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second demo of another size replaces the first one, and progress tells of its steps.
+
+    Folding, writing the survey and rechunking it are a run each, with a beginning and an end.
+    """
+    monkeypatch.setattr("zarrmill.demo.curves.plot_light_curve", lambda curve, path: path.write_bytes(b"picture"))
+    messages: list[Message] = []
     run_demo(tmp_path, objects=30, epochs=6, stars=1)
-    report = run_demo(tmp_path, objects=40, epochs=8, stars=1)
+    report = run_demo(tmp_path, objects=40, epochs=8, stars=1, progress=messages.append)
 
     assert zarr.open_group(report.by_object.path, mode="r")["magnitude"].shape == (40, 2, 8)
+    ends = [type(message) for message in messages if isinstance(message, RunStarted | RunFinished)]
+    assert ends == [RunStarted, RunFinished] * 3
 
 
 def test_the_demo_leaves_other_data_alone(tmp_path: Path) -> None:
@@ -110,15 +149,6 @@ def test_an_impossible_survey_writes_nothing(tmp_path: Path) -> None:
         run_demo(tmp_path / "out", objects=0)
 
     assert not (tmp_path / "out").exists()
-
-
-def test_progress_tells_of_both_steps(tmp_path: Path) -> None:
-    """Folding, writing the survey and rechunking it are a run each, with a beginning and an end."""
-    messages: list[Message] = []
-    run_demo(tmp_path, objects=20, epochs=4, stars=1, progress=messages.append)
-
-    ends = [type(message) for message in messages if isinstance(message, RunStarted | RunFinished)]
-    assert ends == [RunStarted, RunFinished] * 3
 
 
 def test_the_report_is_json() -> None:

@@ -9,6 +9,8 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from zarr.dtype import VariableLengthBytes
+from zarr.storage import MemoryStore
 
 from tests.properties.cases import RECORD, fill_value, folder, full, quiet, random_values, same_bits
 from zarrmill.codecs.bytes_codecs import crc32c
@@ -22,17 +24,31 @@ from zarrmill.keyspace.local import LocalKeys
 POOL = ThreadPoolExecutor(1)
 
 
-@given(data=st.data(), dtype=st.sampled_from(["record", "string", "bytes", "f8"]))
+def least_axes(dtype):
+    """Return 1 for what zarr-python cannot write without axes: releases after 3.1 take such bytes for an array."""
+    if dtype != "bytes":
+        return 0
+    with quiet():
+        array = zarr.create_array(MemoryStore(), shape=(), dtype=VariableLengthBytes())
+        try:
+            array[...] = b"a"
+        except TypeError:
+            return 1
+    return 0
+
+
+LEAST_AXES = {dtype: least_axes(dtype) for dtype in ("record", "string", "bytes", "f8")}
+
+
+@given(data=st.data(), dtype=st.sampled_from(list(LEAST_AXES)))
 def test_tiles_in_any_pieces_are_written(data, dtype):
     """Write chunks are put together from the pieces of a tile; the account is that of the files."""
-    shape = tuple(data.draw(st.lists(st.integers(1, 7), max_size=3)))
+    shape = tuple(data.draw(st.lists(st.integers(1, 7), min_size=LEAST_AXES[dtype], max_size=3)))
     chunks = tuple(data.draw(st.integers(1, n)) for n in shape)
     cuts = ChunkGrid.over(shape, tuple(data.draw(st.integers(1, n)) for n in shape))
     values = random_values(dtype, shape, np.random.default_rng(data.draw(st.integers(0, 99))))
     fill = fill_value(dtype, "other")
     with folder() as path, quiet():
-        from zarr.dtype import VariableLengthBytes
-
         kind = {"record": RECORD, "string": str, "bytes": VariableLengthBytes()}.get(dtype, dtype)
         array = zarr.create_array(path / "a", shape=shape, chunks=chunks, dtype=kind, fill_value=fill)
         grid = ChunkGrid.over(shape, chunks)

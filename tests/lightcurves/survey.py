@@ -59,14 +59,21 @@ class Survey:
             self.added.add(index)
 
     def check(self, *objects: int, storage: LightcurveStorage | None = None) -> None:
-        """Check that the store gives exactly what was added, of some objects or of all."""
+        """Check that the store gives exactly what was added, of some objects or of those around every edge."""
         storage = storage or self.storage
-        for number in objects or range(len(self.epochs[0]["flux"])):
+        for number in objects or find_witnesses(len(self.epochs[0]["flux"])):
             check_curve(storage.get_lightcurve(number), self, number)
 
     def reopened(self) -> LightcurveStorage:
         """Open the store as somebody else would."""
         return LightcurveStorage.open(self.path, storage_options=self.storage_options)
+
+
+def find_witnesses(count: int) -> list[int]:
+    """Return the first and the last two objects of every chunk, which is of 16, and so of every shard."""
+    return sorted(
+        {number + side for number in (*range(0, count, 16), count) for side in (-2, -1, 0, 1)} & {*range(count)}
+    )
 
 
 def check_curve(curve: LightCurve, survey: Survey, number: int) -> None:

@@ -72,7 +72,12 @@ def stop_after(monkeypatch, calls: int, action=None) -> None:
     monkeypatch.setattr(fold._ShardFold, "write", write)
 
 
-@pytest.mark.parametrize("calls", [0, 1, 4, 8, 9, 13], ids="after {} shards".format)
+# A block is nine shards: none, some, all of the first, and some of the second.
+@pytest.mark.parametrize(
+    "calls",
+    [0, 4, 9, 13, *(pytest.param(calls, marks=pytest.mark.soak) for calls in (1, 8))],
+    ids="after {} shards".format,
+)
 def test_a_relayout_that_ends_anywhere_leaves_a_right_store(survey: Survey, monkeypatch, calls) -> None:
     """Readers who had the store open, and new ones, read the same; the next relayout completes it."""
     survey.add(0, 1, 3)
