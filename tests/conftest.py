@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# Where the environment keeps bytecode from being written, every one of some hundred processes compiles what it imports
+# again, and every worker rewrites the assertions of all tests: ten seconds each.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Deterministic: the same commit gives the same verdict everywhere, so nothing is remembered between runs either.
 # Examples do input and output, so that the time of one says nothing.

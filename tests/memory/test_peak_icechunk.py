@@ -22,13 +22,14 @@ CASES = [
     Case("many-keys-128", (10_000, 300), "f8", ((1000, 20), None), ((1, 300), None), 128),
     Case("large-chunks-least", (6, 2048, 1024), "f8", ((1, 2048, 1024), None), ((6, 32, 32), (6, 256, 1024)), None, "none"),  # noqa: E501
     Case("large-shards-least", (6, 2048, 1024), "f8", ((6, 64, 64), (6, 1024, 1024)), ((1, 256, 256), (3, 1024, 1024)), None, "none"),  # noqa: E501
+    Case("shards-least", (4, 1024, 512), "f8", ((4, 64, 64), (4, 512, 512)), ((1, 128, 128), (2, 1024, 512)), None, "none"),  # noqa: E501
     Case("bytes-moved-128", (20_000, 300), "f8", ((100, 60), None), ((100, 60), (5000, 300)), 128, "none"),
     Case("two-passes-96", (4000, 3000), "f8", ((4000, 10), None), ((10, 3000), (100, 3000)), 96),
 ]  # fmt: skip
 
 
-LONG_TO = {"large-chunks-least", "many-keys-128", "two-passes-96"}
-LONG_FROM = LONG_TO | {"bytes-moved-128"}
+LONG_TO = {"large-chunks-least", "many-keys-128", "two-passes-96", "shards-least"}
+LONG_FROM = {"large-chunks-least", "many-keys-128", "two-passes-96", "large-shards-least", "bytes-moved-128"}
 """Cases of many seconds, for the soak; moved bytes are read from a repository as chunks of any kind are."""
 WAYS = [
     pytest.param(way, case, id=f"{way}-{case.name}", marks=[pytest.mark.soak] * (case.name in long))

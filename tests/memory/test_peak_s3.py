@@ -37,7 +37,7 @@ CASES = [
 
 
 LONG = {"large-chunks-least", "large-shards-least", "bytes-moved-128", "checksums-128", "uncompressed-160"}
-LONG_FROM = LONG | {"two-passes-96"}
+LONG_FROM = LONG | {"two-passes-96", "unsharded-128"}
 """Cases of many seconds, for the soak; of several passes only the last one knows of S3."""
 WAYS = [
     pytest.param(way, case, id=f"{way}-{case.name}", marks=[pytest.mark.soak] * (case.name in long))

@@ -17,6 +17,7 @@ import zarrmill
 MIB = 2**20
 SRC = Path(zarrmill.__file__).parents[1]
 LAYOUTS: dict[str, dict[str, Any]] = {
+    "middling chunks": {"chunks": (256, 256), "shards": None},
     "small chunks": {"chunks": (128, 128), "shards": None},
     "smaller chunks": {"chunks": (64, 64), "shards": None},
     "large chunks": {"chunks": (1024, 1024), "shards": None},
@@ -70,7 +71,7 @@ def measure(**case: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "layout", [pytest.param(name, marks=[pytest.mark.soak] * (name == "smaller chunks")) for name in LAYOUTS]
+    "layout", [pytest.param(name, marks=[pytest.mark.soak] * name.startswith("small")) for name in LAYOUTS]
 )
 def test_verify_and_digest_keep_within_their_memory(
     tmp_path: Path, s3_bucket: str, storage_options: dict[str, Any], layout: str

@@ -53,6 +53,17 @@ BRIEF = {**QUICK, "max_retries": 1}
 each_spot = pytest.mark.parametrize("spot", SPOTS.values(), ids=SPOTS)
 
 
+def soak_unless(kept: bool) -> list[pytest.MarkDecorator]:
+    """Leave a case that goes the way of another to the soak."""
+    return [] if kept else [pytest.mark.soak]
+
+
+middle_spot = pytest.mark.parametrize(
+    "spot", [pytest.param(spot, id=place, marks=soak_unless(place == "middle")) for place, spot in SPOTS.items()]
+)
+"""For requests that go the way of others which meet their faults at every spot."""
+
+
 def each_fault(faults: tuple[Fault, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("fault", faults)
 
@@ -139,6 +150,10 @@ SOURCES = {
 }
 
 
+WHOLE = {"chunks", "metadata"}
+"""Sources that meet their faults at every spot."""
+
+
 def reading(
     proxy: Proxy, bucket: str, tmp_path: Path, fault: Fault, sharded: bool, moved: bool = False, lasting: bool = False
 ) -> Trial:
@@ -162,7 +177,7 @@ def reading(
 
 
 CASES = [
-    pytest.param(source, spot, id=f"{name}-{place}")
+    pytest.param(source, spot, id=f"{name}-{place}", marks=soak_unless(name in WHOLE or place == "middle"))
     for name, source in SOURCES.items()
     for place, spot in SPOTS.items()
     if name != "metadata" or place == "first"
@@ -185,7 +200,10 @@ def test_refused_read(proxy: Proxy, s3_bucket: str, tmp_path: Path, source: Any,
     reading(proxy, s3_bucket, tmp_path, fault, **source[0]).meet(fault, source[1], spot, None)
 
 
-@pytest.mark.parametrize("source", [SOURCES["chunks"], SOURCES["shards"]], ids=["chunks", "shards"])
+@pytest.mark.parametrize(
+    "source",
+    [pytest.param(SOURCES[name], id=name, marks=soak_unless(name == "shards")) for name in ("chunks", "shards")],
+)
 @each_fault(READING)
 def test_lasting_fault_of_reads(proxy: Proxy, s3_bucket: str, tmp_path: Path, source: Any, fault: Fault) -> None:
     """Reads that go on failing end the run; what is done is kept, and the same command completes."""
@@ -222,10 +240,18 @@ PUTS = {"shards": Requests(("PUT",), CHUNK_KEY, 3), "chunks": Requests(("PUT",),
 BACK = {"shards": Requests(READS, CHUNK_KEY, 6), "chunks": Requests(READS, CHUNK_KEY, 6)}
 """Reading back what was written."""
 each_layout = pytest.mark.parametrize("layout", LAYOUTS)
+each_place = pytest.mark.parametrize(
+    ("layout", "spot"),
+    [
+        pytest.param(layout, spot, id=f"{place}-{layout}", marks=soak_unless(layout == "shards" or place == "middle"))
+        for place, spot in SPOTS.items()
+        for layout in LAYOUTS
+    ],
+)
+"""Every spot in shards, the middle in chunks too."""
 
 
-@each_layout
-@each_spot
+@each_place
 @each_fault(WRITING)
 def test_passing_fault_of_a_write(
     proxy: Proxy, s3_bucket: str, tmp_path: Path, layout: str, spot: float, fault: Fault
@@ -234,8 +260,7 @@ def test_passing_fault_of_a_write(
     writing(proxy, s3_bucket, tmp_path, fault, **LAYOUTS[layout]).meet(fault, PUTS[layout], spot)
 
 
-@each_layout
-@each_spot
+@each_place
 @each_fault(READING)
 def test_passing_fault_of_reading_back(
     proxy: Proxy, s3_bucket: str, tmp_path: Path, layout: str, spot: float, fault: Fault
@@ -244,15 +269,14 @@ def test_passing_fault_of_reading_back(
     writing(proxy, s3_bucket, tmp_path, fault, **LAYOUTS[layout]).meet(fault, BACK[layout], spot)
 
 
-@each_layout
-@each_spot
+@each_place
 @each_fault(REFUSED)
 def test_refused_write(proxy: Proxy, s3_bucket: str, tmp_path: Path, layout: str, spot: float, fault: Fault) -> None:
     """A write that is refused is told at once with its key, and the same command completes when it is allowed."""
     writing(proxy, s3_bucket, tmp_path, fault, **LAYOUTS[layout]).meet(fault, PUTS[layout], spot, None)
 
 
-@each_layout
+@pytest.mark.parametrize("layout", ["shards", pytest.param("chunks", marks=pytest.mark.soak)])
 @each_fault(WRITING)
 def test_lasting_fault_of_writes(proxy: Proxy, s3_bucket: str, tmp_path: Path, layout: str, fault: Fault) -> None:
     """Writes that go on failing end the run; what is done is kept, and the same command completes."""
@@ -269,7 +293,7 @@ def test_damaged_write_is_found_by_its_checksum(
     writing(proxy, s3_bucket, tmp_path, "corrupt_request", **request).meet("corrupt_request", PUTS[layout], spot)
 
 
-@each_spot
+@middle_spot
 @each_fault(tuple(fault for fault in WRITING if fault != "corrupt_request"))
 def test_passing_fault_without_verification(
     proxy: Proxy, s3_bucket: str, tmp_path: Path, spot: float, fault: Fault
@@ -322,7 +346,9 @@ def publishing(proxy: Proxy, bucket: str, tmp_path: Path, fault: Fault) -> Trial
     return Trial(proxy, run, right, hidden)
 
 
-each_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+each_step = pytest.mark.parametrize(
+    "step", [pytest.param(step, id=name, marks=soak_unless(name != "nested")) for name, step in STEPS.items()]
+)
 
 
 @each_step
@@ -353,7 +379,7 @@ def test_publishing_that_is_refused(
     publishing(proxy, s3_bucket, tmp_path, fault).meet(fault, Requests((step[0],), step[1], 1), 0.0, None)
 
 
-@each_spot
+@middle_spot
 @each_fault(tuple(fault for fault in READING if fault != "corrupt_answer"))
 def test_passing_fault_of_a_listing(proxy: Proxy, s3_bucket: str, tmp_path: Path, spot: float, fault: Fault) -> None:
     """A listing that fails once is asked for again: a part of it never counts as all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,8 @@ def test_a_replaced_store_leaves_nothing_of_the_old_one(s3_bucket: str, storage_
 def test_more_than_a_page_of_sessions_is_found(s3_bucket: str, storage_options: dict[str, Any]) -> None:
     """And a name that ends in the suffix keeps what stands before."""
     client = client_at(s3_bucket, storage_options)
-    for i in range(1005):
-        client.put(f"curated-h5/s{i:04}.h5", b"ok")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: client.put(f"curated-h5/s{i:04}.h5", b"ok"), range(1005)))
 
     plan = sample(s3_bucket, storage_options).plan()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from tests.servers.client import Proxy
@@ -26,9 +28,22 @@ def proxy_process(s3_server: S3Server) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.fixture(scope="session")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one certificate; a client that finds none at all refuses to be made."""
+    first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----\n")
+    path = tmp_path_factory.mktemp("certificates") / "one.pem"
+    path.write_text(first + end, encoding="utf-8")
+    return path
+
+
 @pytest.fixture
-def s3_bucket(s3_server: S3Server) -> Iterator[str]:
+def s3_bucket(s3_server: S3Server, one_authority: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """URL of an empty bucket of this test alone: `s3://name`."""
+    if s3_server.is_moto:
+        # It speaks plain HTTP, and nearly all of what a client of obstore's costs is reading a hundred certificates.
+        monkeypatch.setenv("SSL_CERT_FILE", str(one_authority))
+        monkeypatch.setenv("SSL_CERT_DIR", str(one_authority.parent))
     name = s3_server.create_bucket()
     yield f"s3://{name}"
     s3_server.delete_bucket(name)

@@ -6,6 +6,7 @@ out which service is meant. This one takes half the time per request.
 
 from __future__ import annotations
 
+import functools
 import gc
 import io
 import logging
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable
 from http.client import responses
 from typing import Any
 
+from moto.core import errors
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
@@ -99,6 +101,8 @@ def main() -> None:
     """Serve until the parent is gone."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     end_with_parent()
+    # moto makes its table of errors for each answer that is one: as long as all the rest of a request takes.
+    errors.ErrorLookupFactory = functools.cache(errors.ErrorLookupFactory)  # type: ignore[misc, assignment]
     server = make_server("127.0.0.1", 0, make_application(), threaded=True, request_handler=KeepAliveHandler)
     gc.freeze()
     announce(server.port)

@@ -73,8 +73,8 @@ def test_listing_has_pages(store, proxy, s3_bucket):
     """More than 1000 keys come in more than one request, sorted, each once."""
     through = from_url(s3_bucket, **proxy.storage_options)
     names = [f"k/{number:04d}" for number in range(1001)]
-    for name in names:
-        store.put(name, b"")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: store.put(name, b""), names))
 
     assert [entry["path"] for page in through.list("k") for entry in page] == names
     assert proxy.get_counts()["LIST"] == 2
