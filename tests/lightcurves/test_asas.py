@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 ZERO = 49_999.5
 """Modified Julian date of 0: the files count Julian dates from 2,450,000."""
 FOLDER = "cesium/tests/data"
-POINTS = 150
+POINTS = 80
 """Lines of each file that are taken: each is an epoch of its own."""
 
 

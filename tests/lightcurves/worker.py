@@ -10,7 +10,7 @@ from tests.lightcurves.survey import make_epoch, time_of
 from zarrmill.errors import AlreadyExistsError, LockedError
 from zarrmill.lightcurves.storage import LightcurveStorage
 
-RELAYOUT_EVERY, PRUNE_EVERY = 2, 5
+RELAYOUT_EVERY, PRUNE_EVERY = 2, 3
 
 
 def main(path: str, action: str, seed: int, epochs: list[int]) -> None:
