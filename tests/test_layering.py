@@ -30,6 +30,7 @@ ORDER = (
     ("store",),
     ("v2",),
     ("hierarchy",),
+    ("documents",),
     ("metadata",),
     ("progress",),
     ("journal",),

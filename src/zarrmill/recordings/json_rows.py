@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zarrmill.recordings.texts import LONE_SURROGATE, NOT_UTF8, NUL, decode, scrub
 
@@ -14,10 +13,10 @@ _MESSAGES = {
     LONE_SURROGATE: "a text in the JSON has half of a surrogate pair; it is kept as an escape",
     NUL: "a text in the JSON has a NUL character; it is kept",
 }
+_SCAN = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True, slots=True)
-class JsonRow:
+class JsonRow(NamedTuple):
     """A row that was read."""
 
     payload: str
@@ -40,7 +39,7 @@ def parse_row(raw: bytes) -> JsonRow:
     faults = [NOT_UTF8] if escaped else []
     try:
         # An escaped text has doubled backslashes, which would be read as others.
-        value = json.loads(raw.decode("utf-8", "surrogateescape") if escaped else payload)
+        value = _load(raw.decode("utf-8", "surrogateescape") if escaped else payload)
     # A number of too many digits is a ValueError, and a text of brackets alone goes too deep.
     except (ValueError, RecursionError) as error:
         return JsonRow(payload, None, (*_say(faults), ("bad_json", f"no JSON: {_explain(error)}; the text is kept")))
@@ -51,6 +50,15 @@ def parse_row(raw: bytes) -> JsonRow:
         return JsonRow(payload, value, _say(faults))
     code, message = _name_value(value)
     return JsonRow(payload, None, (*_say(faults), (code, message)))
+
+
+def _load(text: str) -> Any:
+    """Return what ``json.loads`` does, without its search for space around an object that has none."""
+    if text.startswith("{"):
+        value, end = _SCAN(text)
+        if end == len(text):
+            return value
+    return json.loads(text)
 
 
 def _say(codes: list[str]) -> tuple[tuple[str, str], ...]:

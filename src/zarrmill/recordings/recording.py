@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -40,7 +41,7 @@ class Recording:
             _check_curated(self.file)
             self.event_groups: tuple[EventGroup, ...] = read_event_groups(self.file, findings)
             """Events by type in the file's order."""
-            self.events: tuple[EventRow, ...] = tuple(row for group in self.event_groups for row in group.rows)
+            self.events: tuple[EventRow, ...] = tuple(chain.from_iterable(group.rows for group in self.event_groups))
             """Every row of every group, type by type in the file's order."""
             self.devices: Mapping[DeviceName, Device] = MappingProxyType(read_devices(self.file, findings))
             """The devices whose frames can be read."""
