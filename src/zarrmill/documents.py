@@ -89,8 +89,12 @@ def _object(texts: Mapping[str, str], indent: int | None) -> str:
         return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items()) + "}"
     # No line ends within a text of JSON: there it is written as an escape.
     line = "\n" + " " * indent
-    items = [f"{line}{json.dumps(name)}: " + text.replace("\n", line) for name, text in texts.items()]
+    items = [f"{line}{_name(name)}: " + text.replace("\n", line) for name, text in texts.items()]
     return "{" + ",".join(items) + "\n}"
+
+
+_name = functools.lru_cache(maxsize=_REMEMBERED_PARTS)(json.dumps)
+"""The text of a name: all documents have the same ones."""
 
 
 def _part(value: Any, indent: int | None) -> str:

@@ -52,7 +52,9 @@ def _write_documents(data: Path, documents: Mapping[str, bytes]) -> None:
     """Write the metadata of every node, children before their parents."""
     for path in sorted(documents, key=lambda p: (-len(p.split("/")) if p else 1, p)):
         folder = f"{data}/{path}" if path else str(data)
-        os.makedirs(folder, exist_ok=True)
+        # The folder of an array that has chunks is there, which is quicker to see than to try.
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
         temporary = f"{folder}/.{METADATA}.tmp"
         with open(temporary, "wb") as file:
             file.write(documents[path])

@@ -134,7 +134,8 @@ def encode_dataset(dataset: Any, *, clean: Clean | None = None) -> EncodedDatase
 
 def _nodes(dataset: Any) -> Iterator[tuple[str, Any]]:
     """Yield path and Dataset of every group, parents first."""
-    if not hasattr(dataset, "subtree"):
+    # Asking a Dataset for what it has not makes it look for names that are alike.
+    if not hasattr(type(dataset), "subtree"):
         yield "", dataset
         return
     for node in dataset.subtree:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from zarrmill.recordings.collector import paused_collector
-from zarrmill.recordings.hdf5 import Hdf5Dataset, Hdf5File, UnreadableError, as_bytes
+from zarrmill.recordings.hdf5 import Hdf5Dataset, Hdf5File, UnreadableError, all_bytes
 from zarrmill.recordings.json_rows import JsonRow, parse_row
 from zarrmill.recordings.model import EventRow
 from zarrmill.recordings.problems import Findings
@@ -151,7 +151,7 @@ def _read_texts(dataset: Hdf5Dataset | None, findings: Findings) -> list[bytes |
         if isinstance(part, UnreadableError):
             findings.add("unreadable", dataset.path, f"{part.fault}; they are missing", row=start)
         else:
-            found[start : start + len(part)] = [as_bytes(value) for value in part.ravel().tolist()]
+            found[start : start + len(part)] = all_bytes(part.ravel().tolist())
     return found
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any, Literal, get_args
 
 from zarrmill.errors import InvalidInputError
+from zarrmill.recordings.collector import paused_collector
 from zarrmill.recordings.dataset import create_dataset, create_tree
 from zarrmill.recordings.model import SourceFacts
 from zarrmill.recordings.processing import ProcessedEvents, extract, process
@@ -55,19 +56,24 @@ class EventTransform(BaseTransform):
 
     def process_session(self, session: Session) -> SessionResult:
         """Read one curated file, and write its tables."""
+        processed = self._read(session)
+        saved = self.save_dataset_to_s3_zarr(self.create(processed), self.key_of(session))
+        return SessionResult(
+            metadata={**_counts(processed), "layout": self.layout, "stored_bytes": saved.nbytes},
+            problems=processed.problems,
+        )
+
+    @paused_collector()
+    def _read(self, session: Session) -> ProcessedEvents:
+        """Return the tables of one curated file; its events are gone by then."""
         with self.open_input(session) as path, open_recording(path) as recording:
             extracted = extract(recording)
-        processed = process(
+        return process(
             extracted.events,
             session_id=session.session_id,
             start_time=extracted.start_time,
             settings=self.settings,
             problems=extracted.problems,
-        )
-        saved = self.save_dataset_to_s3_zarr(self.create(processed), self.key_of(session))
-        return SessionResult(
-            metadata={**_counts(processed), "layout": self.layout, "stored_bytes": saved.nbytes},
-            problems=processed.problems,
         )
 
     def create(self, processed: ProcessedEvents) -> Any:

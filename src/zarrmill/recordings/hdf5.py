@@ -208,6 +208,11 @@ class Hdf5File:
             return False
 
 
+def all_bytes(values: list[Any]) -> list[bytes]:
+    """Return texts as h5py gives them in their bytes, which nearly all of them are already."""
+    return values if set(map(type, values)) <= {bytes} else [as_bytes(value) for value in values]
+
+
 def as_bytes(value: Any) -> bytes:
     """Return text as h5py gives it in its bytes.
 

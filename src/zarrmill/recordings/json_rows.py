@@ -35,11 +35,23 @@ def parse_row(raw: bytes) -> JsonRow:
     >>> parse_row(b'{"task_id": 5').faults
     (('bad_json', "no JSON: Expecting ',' delimiter at character 13; the text is kept"),)
     """
+    try:
+        payload = raw.decode()
+        value, end = _SCAN(payload)
+        if end == len(payload) and isinstance(value, dict) and b"\\u" not in raw:
+            return JsonRow(payload, value)
+    except (ValueError, RecursionError):
+        pass
+    return _parse_odd(raw)
+
+
+def _parse_odd(raw: bytes) -> JsonRow:
+    """Return a row that is more, or less, than one object without space around it and without escapes."""
     payload, escaped = decode(raw)
     faults = [NOT_UTF8] if escaped else []
     try:
         # An escaped text has doubled backslashes, which would be read as others.
-        value = _load(raw.decode("utf-8", "surrogateescape") if escaped else payload)
+        value = json.loads(raw.decode("utf-8", "surrogateescape") if escaped else payload)
     # A number of too many digits is a ValueError, and a text of brackets alone goes too deep.
     except (ValueError, RecursionError) as error:
         return JsonRow(payload, None, (*_say(faults), ("bad_json", f"no JSON: {_explain(error)}; the text is kept")))
@@ -50,15 +62,6 @@ def parse_row(raw: bytes) -> JsonRow:
         return JsonRow(payload, value, _say(faults))
     code, message = _name_value(value)
     return JsonRow(payload, None, (*_say(faults), (code, message)))
-
-
-def _load(text: str) -> Any:
-    """Return what ``json.loads`` does, without its search for space around an object that has none."""
-    if text.startswith("{"):
-        value, end = _SCAN(text)
-        if end == len(text):
-            return value
-    return json.loads(text)
 
 
 def _say(codes: list[str]) -> tuple[tuple[str, str], ...]:
