@@ -89,15 +89,17 @@ def _object(texts: Mapping[str, str], indent: int | None) -> str:
         return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items()) + "}"
     # No line ends within a text of JSON: there it is written as an escape.
     line = "\n" + " " * indent
-    items = [f"{line}{_name(name)}: " + text.replace("\n", line) for name, text in texts.items()]
+    items = [f"{line}{_quoted(name)}: " + text.replace("\n", line) for name, text in texts.items()]
     return "{" + ",".join(items) + "\n}"
 
 
-_name = functools.lru_cache(maxsize=_REMEMBERED_PARTS)(json.dumps)
-"""The text of a name: all documents have the same ones."""
+_quoted = functools.lru_cache(maxsize=_REMEMBERED_PARTS)(json.dumps)
+"""The text of a text: the documents of a store have the same ones."""
 
 
 def _part(value: Any, indent: int | None) -> str:
+    if isinstance(value, str) and len(value) <= _REMEMBERED_CHARACTERS:
+        return _quoted(value)
     flat = json.dumps(value)
     if indent is None or flat[0] not in "[{":
         return flat

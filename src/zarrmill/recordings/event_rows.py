@@ -14,7 +14,7 @@ from zarrmill.recordings.hdf5 import Hdf5Dataset, Hdf5File, UnreadableError, all
 from zarrmill.recordings.json_rows import JsonRow, parse_row
 from zarrmill.recordings.model import EventRow
 from zarrmill.recordings.problems import Findings
-from zarrmill.recordings.texts import decode, escape
+from zarrmill.recordings.texts import decode_all, escape
 from zarrmill.recordings.timestamps import Times, read_times
 
 ROOT = "events"
@@ -116,19 +116,19 @@ def _parse_rows(
 
 
 def _decode_ids(raws: list[bytes | None], path: str, findings: Findings) -> list[str | None]:
-    decoded = [(None, False) if raw is None else decode(raw) for raw in raws]
+    ids, escaped = decode_all(raws)
+    for row in escaped:
+        findings.add("not_utf8", path, "the id is not UTF-8; it is kept with escapes", row=row)
     first: dict[str, int] = {}
-    for row, (text, escaped) in enumerate(decoded):
+    for row, text in enumerate(ids):
         if text is None:
             continue
-        if escaped:
-            findings.add("not_utf8", path, "the id is not UTF-8; it is kept with escapes", row=row)
         if "\0" in text:
             findings.add("nul_in_text", path, "the id has a NUL character; it is kept", row=row)
         if first.setdefault(text, row) != row:
             message = f"the id of row {first[text]} again; both rows are kept"
             findings.add("repeated_event_id", path, message, row=row)
-    return [text for text, _ in decoded]
+    return ids
 
 
 def _padded(column: list[_Value | None] | None, rows: int) -> list[_Value | None]:

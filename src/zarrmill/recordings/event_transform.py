@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zarrmill.errors import InvalidInputError
@@ -56,7 +57,8 @@ class EventTransform(BaseTransform):
 
     def process_session(self, session: Session) -> SessionResult:
         """Read one curated file, and write its tables."""
-        processed = self._read(session)
+        with self.open_input(session) as path:
+            processed = self._read(path, session.session_id)
         saved = self.save_dataset_to_s3_zarr(self.create(processed), self.key_of(session))
         return SessionResult(
             metadata={**_counts(processed), "layout": self.layout, "stored_bytes": saved.nbytes},
@@ -64,13 +66,13 @@ class EventTransform(BaseTransform):
         )
 
     @paused_collector()
-    def _read(self, session: Session) -> ProcessedEvents:
-        """Return the tables of one curated file; its events are gone by then."""
-        with self.open_input(session) as path, open_recording(path) as recording:
+    def _read(self, path: Path, session_id: str) -> ProcessedEvents:
+        """Return the tables of one curated file; its events are gone when the collector may look again."""
+        with open_recording(path) as recording:
             extracted = extract(recording)
         return process(
             extracted.events,
-            session_id=session.session_id,
+            session_id=session_id,
             start_time=extracted.start_time,
             settings=self.settings,
             problems=extracted.problems,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -90,8 +91,8 @@ class Recording:
 
         A time that is decades from the others, as one in seconds, is none of them.
         """
-        for clock in ("client_time", "server_time"):
-            times = np.array([getattr(row, clock) for row in self.events], dtype=np.float64)
+        for clock in (attrgetter("client_time"), attrgetter("server_time")):
+            times = np.array(list(map(clock, self.events)), dtype=np.float64)
             known = times[~np.isnan(times)]
             if len(known):
                 return float(drop_odd(known).min())
