@@ -31,6 +31,7 @@ ORDER = (
     ("store",),
     ("v2",),
     ("hierarchy",),
+    ("documents",),
     ("metadata",),
     ("progress",),
     ("journal",),

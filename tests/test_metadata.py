@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,13 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, Tran
 from zarr.dtype import VariableLengthBytes
 from zarr.storage import LocalStore, MemoryStore
 
+from zarrmill.documents import encode_document
 from zarrmill.errors import InvalidInputError, SourceFormatError
 from zarrmill.hierarchy import Node, read_hierarchy
 from zarrmill.layout import ArrayLayout
 from zarrmill.metadata import (
     codecs_from_request,
-    consolidated_document,
-    encode_document,
     fill_value_of,
-    group_document,
     layout_of,
     numpy_dtype_of,
     shards_lack,
@@ -435,55 +432,6 @@ def test_blosc_keeps_the_size_of_its_values() -> None:
     assert target_document(left_open, layout_of(node), codecs=None, checksum=True)["codecs"][1] == blosc(
         "lz4", 5, "shuffle"
     )
-
-
-@pytest.fixture
-def survey(tmp_path: Path) -> Path:
-    """A consolidated hierarchy of zarr-python."""
-    group = zarr.create_group(tmp_path / "a", attributes={"n": float("nan"), "title": "é"})
-    group.create_array("Time", shape=(3,), dtype="i8", dimension_names=["time"])[:] = [1, 2, 3]
-    group.create_array("night/flux", shape=(3,), dtype="f4", fill_value=np.nan, dimension_names=["time"])
-    group.create_array("night/deep/mask", shape=(3, 4), chunks=(1, 2), shards=(3, 4), dtype="bool")
-    group.create_array("alone", shape=(), dtype="m8[s]")
-    group.create_group("empty", attributes={"why": "not"})
-    with warnings.catch_warnings():
-        # zarr, on every consolidation.
-        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(tmp_path / "a")
-    return tmp_path / "a"
-
-
-def test_documents_are_those_of_zarr_to_the_byte(survey: Path) -> None:
-    """Every zarr.json, the consolidated one too, is encoded as zarr-python does it."""
-    nodes = read_hierarchy(open_store(survey)).nodes
-    documents = {path: n.metadata if n.kind == "array" else group_document(n) for path, n in nodes.items()}
-    documents[""] = consolidated_document(documents)
-
-    for path, document in documents.items():
-        assert encode_document(document).decode() == (survey / path / "zarr.json").read_text()
-
-
-def test_consolidated_documents_are_read(survey: Path, tmp_path: Path) -> None:
-    """zarr-python and xarray read a hierarchy through its consolidated metadata alone, without warnings."""
-    nodes = read_hierarchy(open_store(survey)).nodes
-    root = consolidated_document({path: node.metadata for path, node in nodes.items()})
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "zarr.json").write_bytes(encode_document(root))
-
-    group = zarr.open_consolidated(tmp_path / "b")
-
-    assert sorted(dict(group.members(max_depth=None))) == sorted(path for path in nodes if path)
-    assert group["night/deep/mask"].shards == (3, 4)
-    xr = pytest.importorskip("xarray")
-    assert set(xr.open_zarr(survey).variables) == {"Time", "alone"}
-    assert xr.open_zarr(tmp_path / "b").Time.dims == ("time",)
-
-
-def test_an_array_has_nothing_to_consolidate() -> None:
-    """The document of an array comes back as it is."""
-    document = make().metadata
-
-    assert consolidated_document({"": document}) is document
 
 
 def test_missing_chunks_read_as_fill_value(tmp_path: Path) -> None:

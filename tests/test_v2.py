@@ -32,9 +32,10 @@ from zarr.core.sync import sync
 from zarr.dtype import VariableLengthBytes, VariableLengthUTF8
 from zarr.storage import MemoryStore
 
+from zarrmill.documents import encode_document
 from zarrmill.errors import SourceFormatError
 from zarrmill.hierarchy import read_hierarchy
-from zarrmill.metadata import encode_document, numpy_dtype_of, zarr_array
+from zarrmill.metadata import numpy_dtype_of, zarr_array
 from zarrmill.store import open_store
 from zarrmill.v2 import as_v3
 

@@ -17,6 +17,7 @@ from typing import Any
 from zarr.core.sync import sync
 from zarr.storage import StorePath
 
+from zarrmill.documents import encode_document
 from zarrmill.draft import Claim, Draft
 from zarrmill.errors import AlreadyExistsError, BlockFailedError, InvalidInputError
 from zarrmill.execute.intermediates import DiskIntermediates, Intermediates, existing
@@ -27,7 +28,6 @@ from zarrmill.keyspace import KeySpace
 from zarrmill.keyspace.model import join
 from zarrmill.keyspace.zarr_keys import COPIES
 from zarrmill.layout import ArrayLayout
-from zarrmill.metadata import encode_document
 from zarrmill.prepare import Prepared
 from zarrmill.publish import METADATA
 from zarrmill.report import RechunkReport

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import threading
-import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -258,36 +257,6 @@ def group_document(node: Node) -> Json:
     """Return the ``zarr.json`` of the group of a node, without consolidated metadata."""
     known = {"attributes": node.metadata.get("attributes", {}), "zarr_format": 3, "node_type": "group"}
     return copy.deepcopy({**known, **{key: value for key, value in node.metadata.items() if key not in known}})
-
-
-def consolidated_document(documents: Mapping[str, Json]) -> Json:
-    """Return the ``zarr.json`` of the root with a copy of all documents, as zarr-python writes it.
-
-    ``documents`` holds the document of each node by its path, the root's under "". A root that is an array has
-    nothing below it and comes back as it is.
-    """
-    root = documents[""]
-    if root["node_type"] == "array":
-        return root
-    paths = sorted((path for path in documents if path), key=_consolidated_order)
-    return _with_consolidated(root, {path: _with_consolidated(documents[path], {}) for path in paths})
-
-
-def _consolidated_order(path: str) -> tuple[int, str]:
-    return path.count("/"), unicodedata.normalize("NFKC", path).casefold()
-
-
-def _with_consolidated(document: Json, metadata: Json) -> Json:
-    if document["node_type"] == "array":
-        return document
-    inline = {"kind": "inline", "must_understand": False, "metadata": metadata}
-    first = {"attributes": document["attributes"], "zarr_format": 3, "consolidated_metadata": inline}
-    return {**first, "node_type": "group", **{key: document[key] for key in document if key not in first}}
-
-
-def encode_document(document: Json) -> bytes:
-    """Return the bytes of a ``zarr.json``, as zarr-python writes them: indented, NaN allowed in attributes."""
-    return json.dumps(document, indent=zarr.config.get("json_indent"), allow_nan=True).encode()
 
 
 def zarr_array(document: Json, opened: OpenedStore, path: str) -> zarr.Array[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zarrmill.digest import ArrayDigest
+from zarrmill.documents import encode_documents
 from zarrmill.errors import InvalidInputError, NotFoundError, SourceFormatError, ZarrmillError
 from zarrmill.execute.opening import StoredArray
 from zarrmill.hierarchy import Hierarchy, Node, read_hierarchy
@@ -17,8 +18,6 @@ from zarrmill.layout import ArrayLayout, ShardsRequest, SizesRequest, check_dime
 from zarrmill.metadata import (
     CodecsRequest,
     codecs_from_request,
-    consolidated_document,
-    encode_document,
     group_document,
     layout_of,
     shards_lack,
@@ -76,10 +75,7 @@ class Prepared:
 
     def encoded_documents(self) -> dict[str, bytes]:
         """Return the target's metadata files by path, consolidated in the root's where the source's were."""
-        documents = dict(self.documents)
-        if self.hierarchy.consolidated:
-            documents[""] = consolidated_document(documents)
-        return {path: encode_document(document) for path, document in documents.items()}
+        return encode_documents(self.documents, consolidated=self.hierarchy.consolidated)
 
     def identity(self) -> dict[str, Any]:
         """Return what tells this source from another: its location and its metadata."""

@@ -51,11 +51,14 @@ def publish(
 def _write_documents(data: Path, documents: Mapping[str, bytes]) -> None:
     """Write the metadata of every node, children before their parents."""
     for path in sorted(documents, key=lambda p: (-len(p.split("/")) if p else 1, p)):
-        folder = data / path
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{METADATA}.tmp"
-        temporary.write_bytes(documents[path])
-        os.replace(temporary, folder / METADATA)
+        folder = f"{data}/{path}" if path else str(data)
+        # The folder of an array that has chunks is there, which is quicker to see than to try.
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+        temporary = f"{folder}/.{METADATA}.tmp"
+        with open(temporary, "wb") as file:
+            file.write(documents[path])
+        os.replace(temporary, f"{folder}/{METADATA}")
 
 
 def _put_in_place(draft: Draft, *, overwrite: bool) -> Path | None:

@@ -35,6 +35,18 @@ def test_values_are_files(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_an_empty_place_is_filled_at_once(tmp_path: Path) -> None:
+    """Values are where ``put`` would have them, and counted so; one that is there is never written over."""
+    keys = LocalKeys(tmp_path / "a")
+    keys.fill({"b/c": b"1", "d": b"", "b/e": memoryview(b"22")})
+
+    assert {info.key: bytes(keys.get(info.key) or b"") for info in keys.list()} == {"b/c": b"1", "d": b"", "b/e": b"22"}
+    assert (keys.counts.puts, keys.counts.bytes_written) == (3, 3)
+    with pytest.raises(FileExistsError):
+        keys.fill({"d": b"other"})
+    assert keys.get("d") == b""
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full in the middle of a write leaves the value of before, and no temporary file."""
     keys = LocalKeys(tmp_path)

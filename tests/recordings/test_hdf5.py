@@ -45,6 +45,13 @@ def test_nodes_are_told_apart(path):
         assert file.attributes("no") == {}
 
 
+def test_a_dataset_is_found_or_what_is_in_its_place(path):
+    """By one look."""
+    with Hdf5File(path) as file:
+        assert file.find("group/text").shape == (3,)
+        assert [file.find(name) for name in ("group", "group/no", "no/no")] == ["group", None, None]
+
+
 def test_names_that_are_not_utf8_can_be_used(path):
     """A name from the listing finds its node."""
     with Hdf5File(path) as file:
@@ -76,6 +83,12 @@ def test_text_is_bytes(path):
         assert file.dataset("group/fixed").is_text
         assert not file.dataset("numbers").is_text
         assert file.dataset("group/text").read().tolist() == [b"a", b"\xff", b""]
+
+
+def test_text_of_either_kind_becomes_bytes():
+    """h5py gives bytes for nearly all of it."""
+    assert hdf5.all_bytes([b"a", "é", 5]) == [b"a", "é".encode(), b"5"]
+    assert hdf5.all_bytes([b"a", b"b"]) == [b"a", b"b"]
 
 
 def test_datasets_without_rows_are_no_fault(path):

@@ -15,6 +15,9 @@ from zarrmill.recordings.problems import INPUT_CODES
 ROWS = {
     "object": (b'{"a": 1}', {"a": 1}, []),
     "empty object": (b"{}", {}, []),
+    "space around": (b' {"a": 1}\n', {"a": 1}, []),
+    "two objects": (b'{"a": 1} {"a": 2}', None, ["bad_json"]),
+    "mark of order": (b'\xef\xbb\xbf{"a": 1}', None, ["bad_json"]),
     "non-BMP": (b'{"a": "\\ud834\\udd1e"}', {"a": "𝄞"}, []),
     "NaN": (b'{"a": "NaN"}', {"a": "NaN"}, []),
     "null": (b"null", None, ["null_payload"]),

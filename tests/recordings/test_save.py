@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(module.LocalKeys, "put", fail)
+    monkeypatch.setattr(module.LocalKeys, "fill", fail)
     with pytest.raises(OSError, match="No space"):
         save_dataset(dataset(2), tmp_path / "a.zarr", overwrite=True)
 

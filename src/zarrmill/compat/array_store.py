@@ -18,9 +18,9 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from zarrmill.compat.dask_blocks import DaskBlocks, is_dask_array
+from zarrmill.documents import consolidated_document
 from zarrmill.errors import InvalidInputError, SourceFormatError
 from zarrmill.grid import ChunkGrid, Coord, Region, Shape
-from zarrmill.metadata import consolidated_document
 from zarrmill.v2 import as_v3
 
 Json = dict[str, Any]

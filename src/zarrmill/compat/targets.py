@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 import zarr
 from zarr.storage import LocalStore, StorePath
 
+from zarrmill.documents import encode_documents
 from zarrmill.errors import AlreadyExistsError, InvalidInputError, ZarrmillError
 from zarrmill.hierarchy import Hierarchy, read_hierarchy
-from zarrmill.metadata import consolidated_document, encode_document
 from zarrmill.store import open_store
 
 
@@ -90,9 +90,9 @@ def extend_group(folder: Path, source: Hierarchy, wanted: Iterable[str]) -> None
 def consolidate(folder: Path) -> None:
     """Put a copy of all metadata into the root of a group, which xarray looks for."""
     nodes = read_hierarchy(open_store(folder)).nodes
-    document = consolidated_document({path: node.metadata for path, node in nodes.items()})
+    root = encode_documents({path: node.metadata for path, node in nodes.items()})[""]
     temporary = folder / ".zarr.json.tmp"
-    temporary.write_bytes(encode_document(document))
+    temporary.write_bytes(root)
     os.replace(temporary, folder / "zarr.json")
 
 

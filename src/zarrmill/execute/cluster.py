@@ -7,6 +7,7 @@ Everything else (who runs what when a worker is lost, who takes over from a busy
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import socket
@@ -145,6 +146,7 @@ def _refuse(what: str) -> NoReturn:
     raise ClusterError(f"{what}. Install zarrmill {own_version()} on every worker.")
 
 
+@functools.cache
 def own_version() -> str:
     """Return the version of zarrmill that is installed here."""
     try:

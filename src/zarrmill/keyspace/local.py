@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from zarrmill.errors import NotFoundError
@@ -95,6 +95,15 @@ class LocalKeys:
         with _written(path, data) as temporary:
             os.replace(temporary, path)
         return None
+
+    def fill(self, values: Mapping[str, Buffer]) -> None:
+        """Write the first keys below a folder that nobody reads before all are there: one that is cut short may stay.
+
+        Raises FileExistsError for a key that is there.
+        """
+        for key, data in values.items():
+            self.counts.add("puts", written=memoryview(data).nbytes)
+            _write(_open_new(self._file(key)), data)
 
     def create(self, key: str, data: Buffer) -> bool:
         """Write a value unless the key is there; return whether it was not."""

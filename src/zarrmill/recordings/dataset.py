@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from importlib.metadata import version
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from zarrmill.execute.cluster import own_version
 from zarrmill.recordings.model import SourceFacts
 from zarrmill.recordings.optional import load
 from zarrmill.recordings.processing import ProcessedEvents
@@ -77,7 +77,7 @@ def make_attributes(
         "transform": TRANSFORM,
         "format": FORMAT,
         "layout": layout,
-        "version": version("zarrmill"),
+        "version": own_version(),
         "created_at": made.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "event_types": json.dumps(processed.settings.to_json()),
     }

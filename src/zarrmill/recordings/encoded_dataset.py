@@ -8,6 +8,7 @@ type ``string``; values that no reader would get back are refused.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import itertools
 import json
@@ -15,6 +16,7 @@ import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,12 +24,14 @@ from numcodecs.vlen import VLenUTF8
 from numpy.typing import NDArray
 
 from zarrmill.codecs import bytes_codecs
+from zarrmill.codecs.bytes_codecs import BytesCodec
 from zarrmill.codecs.chain import CodecChain
+from zarrmill.documents import encode_documents
 from zarrmill.errors import InvalidInputError
 from zarrmill.grid import Shape, ceil_div
 from zarrmill.keyspace import Buffer
 from zarrmill.layout import ArrayLayout
-from zarrmill.metadata import codecs_from_request, consolidated_document, encode_document
+from zarrmill.metadata import codecs_from_request
 from zarrmill.publish import METADATA
 
 Json = dict[str, Any]
@@ -41,6 +45,7 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 """Units of times in the words of CF."""
 _NAT = int(np.iinfo(np.int64).min)
 _VLEN = VLenUTF8()
+_TEXT_ITEMSIZE = np.dtype(object).itemsize
 
 Scheme = Literal[".", "/"]
 """How chunks are named. Two stores of one place, each of another scheme, share no chunk key."""
@@ -85,10 +90,7 @@ class EncodedDataset:
     def documents(self, scheme: Scheme) -> dict[str, bytes]:
         """Return every ``zarr.json`` by path; the root's holds a copy of all."""
         found: dict[str, Json] = {**self.groups, **{array.path: array.laid_out(scheme) for array in self.arrays}}
-        return {
-            path: encode_document(document if path else consolidated_document(found))
-            for path, document in found.items()
-        }
+        return encode_documents(found)
 
     def chunks(self, scheme: Scheme) -> dict[str, Buffer]:
         """Return the bytes of every chunk by key."""
@@ -132,7 +134,8 @@ def encode_dataset(dataset: Any, *, clean: Clean | None = None) -> EncodedDatase
 
 def _nodes(dataset: Any) -> Iterator[tuple[str, Any]]:
     """Yield path and Dataset of every group, parents first."""
-    if not hasattr(dataset, "subtree"):
+    # Asking a Dataset for what it has not makes it look for names that are alike.
+    if not hasattr(type(dataset), "subtree"):
         yield "", dataset
         return
     for node in dataset.subtree:
@@ -173,16 +176,13 @@ def _encode_variable(variable: Any, path: str, extra: Json, clean: Clean | None)
     if fill is not None:
         attributes["_FillValue"] = _mask(fill, values.dtype)
     chunk = _chunk_shape(values, variable.encoding.get("chunks"), path)
-    text = values.dtype.kind == "O"
-    dtype = "string" if text else values.dtype.name
-    bare = ArrayLayout(values.shape, dtype, 32 if text else values.dtype.itemsize, chunk, dims=tuple(variable.dims))
-    codec = TEXT_CODEC if text else CODEC if values.dtype.itemsize > 1 else BYTE_CODEC
+    dtype = "string" if values.dtype.kind == "O" else values.dtype.name
     document: Json = {
         "shape": list(values.shape),
         "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunk)}},
         "fill_value": _zarr_fill(fill, values.dtype),
-        "codecs": codecs_from_request([codec, "crc32c"], bare),
+        "codecs": list(_codecs_of(dtype, values.dtype.itemsize)),
         "attributes": attributes,
         "dimension_names": [str(dim) for dim in variable.dims],
         "zarr_format": 3,
@@ -208,6 +208,8 @@ def _storable(values: NDArray[Any], path: str, fill: Any, clean: Clean | None) -
 
 def _as_texts(values: NDArray[Any], path: str, clean: Clean | None) -> NDArray[Any]:
     """Return text as an array of Python objects. Raises InvalidInputError where something else is among it."""
+    if clean is None and values.dtype.kind == "T" and not hasattr(values.dtype, "na_object"):
+        return values.astype(object)
     flat = values.ravel().tolist()
     for row, value in enumerate(flat):
         if not isinstance(value, str):
@@ -246,13 +248,22 @@ def _chunk_shape(values: NDArray[Any], asked: Any, path: str) -> Shape:
     return (max(1, CHUNK_BYTES // row), *shape[1:])
 
 
+@functools.cache
+def _codecs_of(dtype: str, itemsize: int) -> tuple[Json, ...]:
+    """Return the documents of the codecs of a type; they are the same in all of its arrays, and nobody changes them."""
+    codec = TEXT_CODEC if dtype == "string" else CODEC if itemsize > 1 else BYTE_CODEC
+    bare = ArrayLayout((1,), dtype, itemsize, (1,))
+    return tuple(codecs_from_request([codec, "crc32c"], bare) or ())
+
+
 def _encode_chunks(
     values: NDArray[Any], chunk: Shape, document: Json, path: str
 ) -> Iterator[tuple[Shape, Buffer | None]]:
     """Yield position and bytes of every chunk, None for one that holds the fill value alone."""
     if not values.size:
         return
-    encode = _text_encoder(document, path) if values.dtype.kind == "O" else _number_encoder(values, chunk, document)
+    text = values.dtype.kind == "O"
+    encode = partial(_encode_texts, path=path) if text else _number_encoder(values.dtype, chunk)
     fill = _fill_of(document["fill_value"], values.dtype)
     for at in itertools.product(*(range(ceil_div(s, c)) for s, c in zip(values.shape, chunk, strict=True))):
         region: Any = tuple(slice(i * c, (i + 1) * c) for i, c in zip(at, chunk, strict=True))
@@ -287,25 +298,26 @@ def _whole(part: NDArray[Any], chunk: Shape) -> NDArray[Any]:
     return whole
 
 
-def _number_encoder(values: NDArray[Any], chunk: Shape, document: Json) -> Callable[[NDArray[Any]], Buffer]:
-    return CodecChain([json.dumps(codec) for codec in document["codecs"]], dtype=values.dtype, chunk=chunk).encode
+# Making a codec takes longer than encoding a column of a usual session.
+@functools.lru_cache(maxsize=64)
+def _number_encoder(dtype: np.dtype[Any], chunk: Shape) -> Callable[[NDArray[Any]], Buffer]:
+    codecs = [json.dumps(codec) for codec in _codecs_of(dtype.name, dtype.itemsize)]
+    return CodecChain(codecs, dtype=dtype, chunk=chunk).encode
 
 
-def _text_encoder(document: Json, path: str) -> Callable[[NDArray[Any]], Buffer]:
-    codecs = [bytes_codecs.make(codec) for codec in document["codecs"][1:]]
+@functools.cache
+def _text_codecs() -> tuple[BytesCodec, ...]:
+    return tuple(bytes_codecs.make(codec) for codec in _codecs_of("string", _TEXT_ITEMSIZE)[1:])
 
-    def encode(values: NDArray[Any]) -> Buffer:
-        try:
-            data: Any = _VLEN.encode(values.ravel())
-        except UnicodeEncodeError as error:
-            raise InvalidInputError(
-                f"variable {path!r}: text that is not Unicode ({error.reason}). Escape it."
-            ) from None
-        for codec in codecs:
-            data = codec.encode(data)
-        return data  # type: ignore[no-any-return]
 
-    return encode
+def _encode_texts(values: NDArray[Any], *, path: str) -> Buffer:
+    try:
+        data: Any = _VLEN.encode(values.ravel())
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"variable {path!r}: text that is not Unicode ({error.reason}). Escape it.") from None
+    for codec in _text_codecs():
+        data = codec.encode(data)
+    return data  # type: ignore[no-any-return]
 
 
 def _mask(fill: Any, dtype: np.dtype[Any]) -> Any:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import repeat
+from typing import Any, TypeVar
 
 import numpy as np
 
-from zarrmill.recordings.hdf5 import Hdf5Dataset, Hdf5File, UnreadableError, as_bytes
+from zarrmill.recordings.collector import paused_collector
+from zarrmill.recordings.hdf5 import Hdf5Dataset, Hdf5File, UnreadableError, all_bytes
 from zarrmill.recordings.json_rows import JsonRow, parse_row
 from zarrmill.recordings.model import EventRow
 from zarrmill.recordings.problems import Findings
-from zarrmill.recordings.texts import decode, escape
+from zarrmill.recordings.texts import decode_all, escape
 from zarrmill.recordings.timestamps import Times, read_times
 
 ROOT = "events"
@@ -38,6 +40,7 @@ class EventGroup:
     """Whether it has sequence numbers."""
 
 
+@paused_collector()
 def read_event_groups(file: Hdf5File, findings: Findings) -> tuple[EventGroup, ...]:
     """Return every group of events with its rows, and report what is wrong with each."""
     kind = _kind_of(file, ROOT, findings)
@@ -93,36 +96,44 @@ class _Columns:
 
 
 def _make_rows(event_type: str, columns: _Columns, rows: int, findings: Findings) -> tuple[EventRow, ...]:
-    path, seen = f"{ROOT}/{event_type}", dict[str, int]()
-    texts, ids = _padded(columns.texts, rows), _padded(columns.ids, rows)
-    sequence = _padded(columns.sequence, rows)
-    made = []
-    for row, (server, client) in enumerate(columns.times.tolist()):
-        raw, raw_id = texts[row], ids[row]
-        parsed = _NOTHING if raw is None else parse_row(raw)
-        for code, message in parsed.faults:
-            findings.add(code, f"{path}/data", message, row=row)
-        event_id = None if raw_id is None else _decode_id(raw_id, f"{path}/event_ids", row, findings)
-        if event_id is not None and seen.setdefault(event_id, row) != row:
-            message = f"the id of row {seen[event_id]} again; both rows are kept"
-            findings.add("repeated_event_id", f"{path}/event_ids", message, row=row)
-        payload = None if raw is None else parsed.payload
-        made.append(EventRow(event_type, row, event_id, sequence[row], server, client, payload, parsed.data))
-    return tuple(made)
+    path = f"{ROOT}/{event_type}"
+    ids = _decode_ids(_padded(columns.ids, rows), f"{path}/event_ids", findings)
+    payloads, objects = _parse_rows(_padded(columns.texts, rows), f"{path}/data", findings)
+    server, client = columns.times.T.tolist()
+    values = ids, _padded(columns.sequence, rows), server, client, payloads, objects
+    return tuple(map(EventRow._make, zip(repeat(event_type), range(rows), *values)))
+
+
+def _parse_rows(
+    raws: list[bytes | None], path: str, findings: Findings
+) -> tuple[list[str | None], list[Mapping[str, Any] | None]]:
+    """Return the text and the object of each row."""
+    parsed = [_NOTHING if raw is None else parse_row(raw) for raw in raws]
+    for row, found in enumerate(parsed):
+        for code, message in found.faults:
+            findings.add(code, path, message, row=row)
+    return [None if found is _NOTHING else found.payload for found in parsed], [found.data for found in parsed]
+
+
+def _decode_ids(raws: list[bytes | None], path: str, findings: Findings) -> list[str | None]:
+    ids, escaped = decode_all(raws)
+    for row in escaped:
+        findings.add("not_utf8", path, "the id is not UTF-8; it is kept with escapes", row=row)
+    first: dict[str, int] = {}
+    for row, text in enumerate(ids):
+        if text is None:
+            continue
+        if "\0" in text:
+            findings.add("nul_in_text", path, "the id has a NUL character; it is kept", row=row)
+        if first.setdefault(text, row) != row:
+            message = f"the id of row {first[text]} again; both rows are kept"
+            findings.add("repeated_event_id", path, message, row=row)
+    return ids
 
 
 def _padded(column: list[_Value | None] | None, rows: int) -> list[_Value | None]:
     found = column or []
     return found + [None] * (rows - len(found))
-
-
-def _decode_id(raw: bytes, path: str, row: int, findings: Findings) -> str:
-    text, escaped = decode(raw)
-    if escaped:
-        findings.add("not_utf8", path, "the id is not UTF-8; it is kept with escapes", row=row)
-    if "\0" in text:
-        findings.add("nul_in_text", path, "the id has a NUL character; it is kept", row=row)
-    return text
 
 
 def _read_texts(dataset: Hdf5Dataset | None, findings: Findings) -> list[bytes | None] | None:
@@ -140,7 +151,7 @@ def _read_texts(dataset: Hdf5Dataset | None, findings: Findings) -> list[bytes |
         if isinstance(part, UnreadableError):
             findings.add("unreadable", dataset.path, f"{part.fault}; they are missing", row=start)
         else:
-            found[start : start + len(part)] = [as_bytes(value) for value in part.ravel().tolist()]
+            found[start : start + len(part)] = all_bytes(part.ravel().tolist())
     return found
 
 
@@ -181,14 +192,15 @@ def _report_parts(path: str, parts: dict[str, Sequence[object] | None], rows: in
 
 def _find_part(file: Hdf5File, path: str, findings: Findings) -> Hdf5Dataset | None:
     shown = escape(path)
-    kind = _kind_of(file, path, findings)
-    if kind is None or not _is_kind(kind, "dataset", shown, findings):
-        return None
     try:
-        return file.dataset(path)
+        found = file.find(path)
     except UnreadableError as error:
         findings.add("unreadable", shown, error.fault)
         return None
+    if found is None or isinstance(found, Hdf5Dataset):
+        return found
+    _is_kind(found, "dataset", shown, findings)
+    return None
 
 
 def _kind_of(file: Hdf5File, path: str, findings: Findings) -> str | None:

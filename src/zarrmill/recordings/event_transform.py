@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zarrmill.errors import InvalidInputError
+from zarrmill.recordings.collector import paused_collector
 from zarrmill.recordings.dataset import create_dataset, create_tree
 from zarrmill.recordings.model import SourceFacts
 from zarrmill.recordings.processing import ProcessedEvents, extract, process
@@ -55,19 +57,25 @@ class EventTransform(BaseTransform):
 
     def process_session(self, session: Session) -> SessionResult:
         """Read one curated file, and write its tables."""
-        with self.open_input(session) as path, open_recording(path) as recording:
-            extracted = extract(recording)
-        processed = process(
-            extracted.events,
-            session_id=session.session_id,
-            start_time=extracted.start_time,
-            settings=self.settings,
-            problems=extracted.problems,
-        )
+        with self.open_input(session) as path:
+            processed = self._read(path, session.session_id)
         saved = self.save_dataset_to_s3_zarr(self.create(processed), self.key_of(session))
         return SessionResult(
             metadata={**_counts(processed), "layout": self.layout, "stored_bytes": saved.nbytes},
             problems=processed.problems,
+        )
+
+    @paused_collector()
+    def _read(self, path: Path, session_id: str) -> ProcessedEvents:
+        """Return the tables of one curated file; its events are gone when the collector may look again."""
+        with open_recording(path) as recording:
+            extracted = extract(recording)
+        return process(
+            extracted.events,
+            session_id=session_id,
+            start_time=extracted.start_time,
+            settings=self.settings,
+            problems=extracted.problems,
         )
 
     def create(self, processed: ProcessedEvents) -> Any:

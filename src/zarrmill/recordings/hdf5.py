@@ -157,19 +157,19 @@ class Hdf5File:
 
     def kind(self, path: str) -> Kind | None:
         """Return what there is, None for nothing; raises SourceFormatError for something that cannot be opened."""
+        return self._kind(self._find(path))
+
+    def find(self, path: str) -> Hdf5Dataset | Kind | None:
+        """Return a dataset, or what else there is, None for nothing; raises SourceFormatError as ``kind`` does."""
         node = self._find(path)
-        if node is None:
-            return None
-        if isinstance(node, self._h5py.Group):
-            return "group"
-        return "dataset" if isinstance(node, self._h5py.Dataset) else "other"
+        return Hdf5Dataset(node, path=path, where=self.where) if self._is_dataset(node) else self._kind(node)
 
     def dataset(self, path: str) -> Hdf5Dataset:
         """Return a dataset; raises SourceFormatError where there is none."""
-        node = self._find(path)
-        if not isinstance(node, self._h5py.Dataset):
-            raise UnreadableError(f"{self.where}: {path} is no dataset", f"{path} is no dataset")
-        return Hdf5Dataset(node, path=path, where=self.where)
+        found = self.find(path)
+        if isinstance(found, Hdf5Dataset):
+            return found
+        raise UnreadableError(f"{self.where}: {path} is no dataset", f"{path} is no dataset")
 
     def attributes(self, path: str) -> Mapping[str, Any]:
         """Return the attributes of a group or dataset, none where there is nothing."""
@@ -182,6 +182,16 @@ class Hdf5File:
             raise unreadable(self.where, f"attributes of {path}", error) from error
         return found
 
+    def _kind(self, node: Any) -> Kind | None:
+        if node is None:
+            return None
+        if isinstance(node, self._h5py.Group):
+            return "group"
+        return "dataset" if self._is_dataset(node) else "other"
+
+    def _is_dataset(self, node: Any) -> bool:
+        return isinstance(node, self._h5py.Dataset)
+
     def _find(self, path: str) -> Any:
         try:
             return self._file[_key(path) or "/"]
@@ -192,12 +202,15 @@ class Hdf5File:
 
     def _is_listed(self, path: str) -> bool:
         """Tell whether a link goes by this name, wherever it leads."""
-        folder, _, name = path.rpartition("/")
         try:
-            group = self._file[_key(folder) or "/"]
-            return isinstance(group, self._h5py.Group) and any(_key(name) == _key(known) for known in group)
+            return bool(self._file.id.links.exists(_key(path)))
         except FAULTS:
             return False
+
+
+def all_bytes(values: list[Any]) -> list[bytes]:
+    """Return texts as h5py gives them in their bytes, which nearly all of them are already."""
+    return values if set(map(type, values)) <= {bytes} else [as_bytes(value) for value in values]
 
 
 def as_bytes(value: Any) -> bytes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zarrmill.recordings.texts import LONE_SURROGATE, NOT_UTF8, NUL, decode, scrub
 
@@ -14,10 +13,10 @@ _MESSAGES = {
     LONE_SURROGATE: "a text in the JSON has half of a surrogate pair; it is kept as an escape",
     NUL: "a text in the JSON has a NUL character; it is kept",
 }
+_SCAN = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True, slots=True)
-class JsonRow:
+class JsonRow(NamedTuple):
     """A row that was read."""
 
     payload: str
@@ -36,6 +35,18 @@ def parse_row(raw: bytes) -> JsonRow:
     >>> parse_row(b'{"task_id": 5').faults
     (('bad_json', "no JSON: Expecting ',' delimiter at character 13; the text is kept"),)
     """
+    try:
+        payload = raw.decode()
+        value, end = _SCAN(payload)
+        if end == len(payload) and isinstance(value, dict) and b"\\u" not in raw:
+            return JsonRow(payload, value)
+    except (ValueError, RecursionError):
+        pass
+    return _parse_odd(raw)
+
+
+def _parse_odd(raw: bytes) -> JsonRow:
+    """Return a row that is more, or less, than one object without space around it and without escapes."""
     payload, escaped = decode(raw)
     faults = [NOT_UTF8] if escaped else []
     try:

@@ -30,6 +30,8 @@ def pair_times(starts: Sequence[float], ends: Sequence[float]) -> list[int]:
     >>> pair_times([0, 10, 20], [15, 25, 26])
     [-1, 0, 1]
     """
+    if len(starts) == len(ends) == 1:
+        return [0 if starts[0] <= ends[0] else UNPAIRED]
     found = [UNPAIRED] * len(starts)
     waiting = _in_time(starts)[::-1]
     current = UNPAIRED

@@ -57,16 +57,18 @@ class RawEvents:
         return TABLES["event"].make(
             event_type=[row.event_type for row in self.rows],
             event_id=[row.event_id for row in self.rows],
-            sequence=[self._sequence(position) for position in range(len(self.rows))],
+            sequence=self._sequence(),
             server_time=[row.server_time for row in self.rows],
             client_time=[row.client_time for row in self.rows],
             payload=[row.payload for row in self.rows],
         )
 
-    def _sequence(self, position: int) -> int | None:
-        """Return the sequence number; one that an int32 cannot hold apart from "missing" is reported."""
-        number = self.rows[position].sequence
-        if number is None or 0 <= number < 2**31:
-            return number
-        self.report("out_of_range", position, f"sequence number {number} is not from 0 to {2**31 - 1}: missing")
-        return None
+    def _sequence(self) -> list[int | None]:
+        """Return the sequence numbers; one that an int32 cannot hold apart from "missing" is reported."""
+        numbers = [row.sequence for row in self.rows]
+        for position, number in enumerate(numbers):
+            if number is not None and not 0 <= number < 2**31:
+                said = f"sequence number {number} is not from 0 to {2**31 - 1}: missing"
+                self.report("out_of_range", position, said)
+                numbers[position] = None
+        return numbers

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -40,7 +42,7 @@ class Recording:
             _check_curated(self.file)
             self.event_groups: tuple[EventGroup, ...] = read_event_groups(self.file, findings)
             """Events by type in the file's order."""
-            self.events: tuple[EventRow, ...] = tuple(row for group in self.event_groups for row in group.rows)
+            self.events: tuple[EventRow, ...] = tuple(chain.from_iterable(group.rows for group in self.event_groups))
             """Every row of every group, type by type in the file's order."""
             self.devices: Mapping[DeviceName, Device] = MappingProxyType(read_devices(self.file, findings))
             """The devices whose frames can be read."""
@@ -89,8 +91,8 @@ class Recording:
 
         A time that is decades from the others, as one in seconds, is none of them.
         """
-        for clock in ("client_time", "server_time"):
-            times = np.array([getattr(row, clock) for row in self.events], dtype=np.float64)
+        for clock in (attrgetter("client_time"), attrgetter("server_time")):
+            times = np.array(list(map(clock, self.events)), dtype=np.float64)
             known = times[~np.isnan(times)]
             if len(known):
                 return float(drop_odd(known).min())

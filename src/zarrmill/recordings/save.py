@@ -20,13 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zarrmill.documents import encode_document
 from zarrmill.draft import Claim, Draft
 from zarrmill.errors import AlreadyExistsError, PublishError
 from zarrmill.execute.futures import collect
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import Buffer, KeySpace, Requests
 from zarrmill.keyspace.local import LocalKeys
-from zarrmill.metadata import encode_document
 from zarrmill.publish import METADATA, publish
 from zarrmill.recordings.encoded_dataset import Clean, EncodedDataset, Scheme, encode_dataset
 from zarrmill.recordings.store_claim import claimed
@@ -88,8 +88,7 @@ def _save_on_disk(store: EncodedDataset, path: Path, *, overwrite: bool, sync: b
     draft.claim(Claim({"kind": "dataset", "digest": store.digest()}, {}), resume=False)
     try:
         keys = LocalKeys(draft.data)
-        for key, data in store.chunks(".").items():
-            keys.put(key, data)
+        keys.fill(store.chunks("."))
         documents = store.documents(".")
         publish(draft, documents, sync=sync, overwrite=overwrite)
         nbytes = sum(map(len, documents.values()))

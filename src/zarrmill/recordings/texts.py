@@ -7,6 +7,7 @@ A text without either stays as it is, so only a problem beside it says that it i
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -26,6 +27,19 @@ def decode(data: bytes) -> tuple[str, bool]:
         return data.decode("utf-8"), False
     except UnicodeDecodeError:
         return escape(data.decode("utf-8", "surrogateescape")), True
+
+
+def decode_all(column: Sequence[bytes | None]) -> tuple[list[str | None], list[int]]:
+    r"""Return texts, and the rows of those that had to be escaped; None stays.
+
+    >>> decode_all([b"n", None, b"n\xe9"])
+    (['n', None, 'n\\xe9'], [2])
+    """
+    try:
+        return [None if data is None else data.decode() for data in column], []
+    except UnicodeDecodeError:
+        found = [(None, False) if data is None else decode(data) for data in column]
+        return [text for text, _ in found], [row for row, (_, escaped) in enumerate(found) if escaped]
 
 
 def escape(text: str) -> str:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zarrmill.codecs.chain import CodecChain
+from zarrmill.documents import encode_documents
 from zarrmill.grid import Shape
 from zarrmill.keyspace import KeySpace
 from zarrmill.layout import ArrayLayout
-from zarrmill.metadata import codecs_from_request, consolidated_document, encode_document
+from zarrmill.metadata import codecs_from_request
 from zarrmill.recordings.windows.channels import ChannelTable
 from zarrmill.recordings.windows.reasons import flag_attributes
 from zarrmill.recordings.windows.window_plan import WindowPlan
@@ -184,5 +185,4 @@ def all_documents(documents: Mapping[str, Json], attributes: Mapping[str, Any], 
     encoding = {"name": "default", "configuration": {"separator": scheme}}
     named = {path: {**document, "chunk_key_encoding": encoding} for path, document in documents.items()}
     made = {"": group_document(attributes), CHANNELS: group_document({"long_name": "what the channels are"}), **named}
-    made[""] = consolidated_document(made)
-    return {path: encode_document(document) for path, document in made.items()}
+    return encode_documents(made)
