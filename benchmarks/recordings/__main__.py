@@ -11,6 +11,7 @@ from benchmarks.recordings import measure
 PARTS = {
     "large": measure.measure_large,
     "many": measure.measure_many,
+    "whole": measure.measure_whole,
     "beside": measure.measure_beside,
     "requests": measure.measure_requests,
 }

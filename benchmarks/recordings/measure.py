@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -29,7 +30,7 @@ from zarrmill.recordings.recording import open_recording
 from zarrmill.recordings.save import save_dataset
 from zarrmill.recordings.selection import Selection
 from zarrmill.store import open_keys
-from zarrmill.testing import write_curated, write_usual
+from zarrmill.testing import SignalSpec, write_curated, write_usual
 
 READERS = {
     "plain": """
@@ -121,6 +122,38 @@ def measure_many(folder: Path, scale: float) -> Iterator[Figure]:
     growth = peaks.after[-1] / max(1, peaks.after[max(1, count // 10) - 1])
     yield Figure("memory over 10 times the sessions", growth, "times", 1.25, "flat is 1")
     yield Figure("a second run with nothing to do", _again(inputs, folder / "out"), "s", None, "two listings")
+
+
+def measure_whole(folder: Path, scale: float) -> Iterator[Figure]:
+    """Sessions as they come from a lab: files of a gigabyte with their signals, on the disk and not in memory."""
+    count, frames, inputs = max(4, round(20 * scale)), max(500, round(600_000 * scale)), folder / "in"
+    inputs.mkdir()
+    paths = [inputs / f"s{i:02}.h5" for i in range(count)]
+    truth = write_usual(paths[0], signals=[SignalSpec("eeg", frames, 12.0)])
+    for path in paths[1:]:
+        shutil.copyfile(truth.path, path)
+    _forget(paths)
+    begun = time.perf_counter()
+    _read_alone(paths, "checked")
+    reading = time.perf_counter() - begun
+    note = f"{truth.path.stat().st_size * count / reading / 2**20:.0f} MiB a second from the disk, with their checksums"
+    yield Figure(f"reading {count} sessions with signals alone", reading / count * 1000, "ms each", None, note)
+    _forget(paths)
+    report = EventTransform(inputs, folder / "out").run(executor="processes")
+    assert report.by_status == {"success": count}, report.by_status
+    yield Figure(
+        f"{count} sessions with signals to stores", report.seconds / count * 1000, "ms each", None, "with sync"
+    )
+    note = "in both the start of the processes too"
+    yield Figure("times of reading alone, with signals", report.seconds / reading, "", 1.25, note)
+
+
+def _forget(paths: Sequence[Path]) -> None:
+    """Have the next reader fetch files from the disk."""
+    for path in paths:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 class Peaks:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.lightcurves.processes import finish, start
-from tests.lightcurves.survey import Survey, time_of
+from tests.lightcurves.survey import OPTIONS, Survey, time_of
 from zarrmill.lightcurves.storage import LightcurveStorage
 
 EPOCHS = 8
@@ -52,8 +53,10 @@ def test_killed_writer(shared, seed) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 150))
 def test_killed_writer_many_times(shared, seed) -> None:
-    """Fifty kills, each at another moment, of a larger survey."""
-    kill_and_complete(Survey.create(**shared, n_objects=3000, n_epochs=12), seed)
+    """Fifty kills, each at another moment, of a larger survey in larger chunks and shards."""
+    options = replace(OPTIONS, shard_objects=512, storage_options=shared["storage_options"])
+    larger = {"n_objects": 3000, "n_epochs": 12, "chunks": {"object": 128}, "options": options}
+    kill_and_complete(Survey.create(**shared, **larger), seed)
 
 
 def test_killed_creation(disk) -> None:
