@@ -24,7 +24,7 @@ JSON = st.recursive(
 )
 
 
-@given(document=st.dictionaries(st.text(), JSON, max_size=5), indent=st.sampled_from([None, 0, 2, 4]))
+@given(document=st.dictionaries(st.text(), JSON, max_size=5), indent=st.sampled_from([None, 0, 2, 4, "\t"]))
 def test_documents_are_those_of_the_standard_library(document, indent) -> None:
     """Whatever is in them, lines in texts and NaN too, and however zarr is told to indent."""
     with zarr.config.set({"json_indent": indent}):

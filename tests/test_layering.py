@@ -14,6 +14,7 @@ SRC = Path(__file__).parents[1] / "src"
 PACKAGE = "zarrmill"
 
 ORDER = (
+    ("version",),
     ("errors",),
     ("draft",),
     ("units",),

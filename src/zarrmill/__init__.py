@@ -24,6 +24,7 @@ from zarrmill.errors import (
     VerifyError,
     ZarrmillError,
 )
+from zarrmill.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from zarrmill.digests import DigestReport, digest, digest_report
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from zarrmill.update_report import UpdateReport
     from zarrmill.verify import Problem, VerifyReport, verify
 
-__version__ = "0.1.0"
 
 __all__ = [
     "AlreadyExistsError",

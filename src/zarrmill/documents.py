@@ -16,6 +16,8 @@ from typing import Any
 import zarr
 
 Json = dict[str, Any]
+Indent = int | str | None
+"""What the standard library takes: a number of blanks, a text, or None for one line."""
 
 _MEMBERS = "consolidated_metadata"
 _REMEMBERED_PARTS, _REMEMBERED_CHARACTERS = 512, 2000
@@ -71,24 +73,24 @@ def _with_consolidated(document: Json, metadata: Json) -> Json:
     return {**first, "node_type": "group", **{key: document[key] for key in document if key not in first}}
 
 
-def _indent() -> int | None:
-    found: int | None = zarr.config.get("json_indent")
+def _indent() -> Indent:
+    found: Indent = zarr.config.get("json_indent")
     return found
 
 
-def _text(document: Json, indent: int | None, **made: str) -> str:
+def _text(document: Json, indent: Indent, **made: str) -> str:
     """Return the text of a document, of which the values of some names are texts already."""
     return _object(
         {name: made[name] if name in made else _part(value, indent) for name, value in document.items()}, indent
     )
 
 
-def _object(texts: Mapping[str, str], indent: int | None) -> str:
+def _object(texts: Mapping[str, str], indent: Indent) -> str:
     """Return the text of an object from those of its values."""
     if indent is None or not texts:
         return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items()) + "}"
     # No line ends within a text of JSON: there it is written as an escape.
-    line = "\n" + " " * indent
+    line = "\n" + (indent if isinstance(indent, str) else " " * indent)
     items = [f"{line}{_quoted(name)}: " + text.replace("\n", line) for name, text in texts.items()]
     return "{" + ",".join(items) + "\n}"
 
@@ -97,7 +99,7 @@ _quoted = functools.lru_cache(maxsize=_REMEMBERED_PARTS)(json.dumps)
 """The text of a text: the documents of a store have the same ones."""
 
 
-def _part(value: Any, indent: int | None) -> str:
+def _part(value: Any, indent: Indent) -> str:
     if isinstance(value, str) and len(value) <= _REMEMBERED_CHARACTERS:
         return _quoted(value)
     flat = json.dumps(value)
@@ -107,5 +109,5 @@ def _part(value: Any, indent: int | None) -> str:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_PARTS)
-def _indented(flat: str, indent: int) -> str:
+def _indented(flat: str, indent: int | str) -> str:
     return json.dumps(json.loads(flat), indent=indent)

@@ -54,7 +54,7 @@ def _write_documents(data: Path, documents: Mapping[str, bytes]) -> None:
         folder = f"{data}/{path}" if path else str(data)
         # The folder of an array that has chunks is there, which is quicker to see than to try.
         if not os.path.isdir(folder):
-            os.makedirs(folder)
+            os.makedirs(folder, exist_ok=True)
         temporary = f"{folder}/.{METADATA}.tmp"
         with open(temporary, "wb") as file:
             file.write(documents[path])

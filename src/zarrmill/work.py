@@ -91,8 +91,11 @@ class Work:
 
     def close(self) -> None:
         """Give tile memory back and let other runs have the target."""
-        WORKSHOP.release()
-        self._target.close()
+        try:
+            WORKSHOP.release()
+        finally:
+            # Whoever is tired of waiting for the last tile, and interrupts again, still leaves the target to others.
+            self._target.close()
 
     def _claim(self) -> Claim:
         """Return whose draft it is; a source in a store is told from a changed one by a print of its listing."""

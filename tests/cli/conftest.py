@@ -31,7 +31,8 @@ class Api:
         return call
 
 
-SYNCING = ("journal", "publish", *(f"lightcurves.{name}" for name in ("creation", "growth", "ingest", "relayout")))
+LIGHTCURVES = ("creation", "growth", "ingest", "optimized_copy", "relayout")
+SYNCING = ("journal", "publish", *(f"lightcurves.{name}" for name in LIGHTCURVES))
 """Modules that have the disk confirm what they wrote."""
 
 

@@ -16,8 +16,8 @@ import zarr
 from zarr.storage import MemoryStore
 
 import zarrmill
-from tests.execute.conftest import local_cluster
 from tests.properties.checks import check_same_stores
+from tests.servers.cluster import local_cluster
 from zarrmill.errors import BlockFailedError, ClusterError, InvalidInputError
 from zarrmill.execute import cluster
 from zarrmill.execute.cluster import AHEAD, AHEAD_BYTES, ClusterExecutor, ClusterFuture, ClusterPlacement, Greeting
@@ -325,7 +325,7 @@ def test_workers_without_zarrmill_are_named(source, target):
 
 def test_workers_of_another_version_are_named(client, source, target, monkeypatch):
     """Blocks of another version may mean something else."""
-    monkeypatch.setattr(cluster, "own_version", lambda: "9.9")
+    monkeypatch.setattr(cluster, "__version__", "9.9")
 
     with pytest.raises(ClusterError, match=r"this is 9\.9\. Install zarrmill 9.9 on every worker"):
         zarrmill.rechunk(source, target, executor=client, **LAYOUT)

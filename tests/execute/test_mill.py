@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from zarrmill.execute.mill import TileMill
+from zarrmill.execute.mill import TileMill, _Ahead
 from zarrmill.execute.readers import Tally
 from zarrmill.execute.records import Records
 from zarrmill.execute.workshop import WORKSHOP
@@ -153,3 +153,52 @@ def test_abandoned_mill_is_at_work_no_more():
     moving.run([tile(1)], ignore)
     assert moving.finish().keys == 20
     assert writer.values == list(range(20))
+
+
+class Interrupted:
+    """A future that is waited for by somebody who presses Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+    def result(self):
+        raise KeyboardInterrupt
+
+    def cancel(self):
+        self.dropped += 1
+        return True
+
+
+def test_interrupt_while_a_tile_is_waited_for_still_drops_it():
+    """What is read ahead is remembered until it is there, so that whoever gives up can see to it."""
+    reader = Numbers()
+    writer = Collected(reader)
+    moving = mill(reader, writer)
+    waited = Interrupted()
+    moving._ahead = _Ahead(tile(0), waited)
+    with pytest.raises(KeyboardInterrupt):
+        moving.run([tile(0)], ignore)
+    moving.abandon()
+
+    assert (waited.dropped, writer.abandoned) == (1, 1)
+
+
+def test_interrupt_while_a_tile_is_dropped_still_lets_the_writer_go():
+    """Open shards and requests under way are given up, however impatient somebody is."""
+    writer = Collected(Numbers())
+    moving = mill(Numbers(), writer)
+    moving._ahead = _Ahead(tile(0), Impatient())
+    with pytest.raises(KeyboardInterrupt):
+        moving.abandon()
+
+    assert writer.abandoned == 1
+
+
+class Impatient:
+    """A future that is under way while somebody presses Ctrl-C again."""
+
+    def cancel(self):
+        return False
+
+    def exception(self):
+        raise KeyboardInterrupt

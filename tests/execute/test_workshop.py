@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_released_memory_is_used_by_nobody(workshop):
 
     assert len(arrived) == 1
     assert workshop._arenas == {}
+
+
+def test_who_has_a_turn_knows_that_somebody_waits(workshop):
+    """A block reads nothing ahead that another run in this process would throw away."""
+    seen = []
+
+    def take_turn():
+        with workshop.turn():
+            seen.append(workshop.waiting)
+
+    with workshop.turn():
+        assert workshop.waiting == 0
+        other = threading.Thread(target=take_turn)
+        other.start()
+        deadline = time.monotonic() + 20
+        while not workshop.waiting and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert workshop.waiting == 1
+    other.join()
+
+    assert seen == [0]
+    assert workshop.waiting == 0
 
 
 def test_another_operation_begins_anew():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -17,16 +15,6 @@ def disk_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("journal", "publish"):
         monkeypatch.setattr(f"zarrmill.{module}.sync_file_system", lambda path: None)
     monkeypatch.setattr(os, "fsync", lambda fd: None)
-
-
-@pytest.fixture(scope="session")
-def client() -> Iterator[Any]:
-    """The Client of two worker processes that all tests share; it starts with the first."""
-    pytest.importorskip("distributed")
-    from tests.execute.conftest import local_cluster
-
-    with local_cluster() as made:
-        yield made
 
 
 @pytest.fixture

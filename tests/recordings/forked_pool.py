@@ -12,7 +12,10 @@ PRELOADED = ["tests.recordings.sample_transform", "zarrmill.recordings.event_tra
 
 
 def fork_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have ``executor="processes"`` fork: each process is as small as a new one, and has run nothing."""
+    """Have ``executor="processes"`` fork: each process is as small as a new one, and has run nothing.
+
+    What is to be imported beforehand counts where this starts the server of forks, not where a cluster was first.
+    """
     # One thread of OpenBLAS: a process with more than one should not fork.
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     context = multiprocessing.get_context("forkserver")

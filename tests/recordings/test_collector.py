@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 
 import pytest
 
@@ -39,3 +40,11 @@ def test_a_collector_that_somebody_turned_off_stays_off():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_process_forked_meanwhile_has_it():
+    """There nobody would ever start it again."""
+    context = multiprocessing.get_context("fork")
+    with paused_collector(), context.Pool(1) as pool:
+        assert pool.apply(gc.isenabled)

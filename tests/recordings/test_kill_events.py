@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections import defaultdict
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 import zarrmill
+from tests.servers.groups import wait_for_group
 from tests.servers.nursery import get_nursery
 from zarrmill.errors import NotFoundError, SourceFormatError
 from zarrmill.keyspace import KeyInfo, KeySpace
@@ -124,18 +124,6 @@ class Lab:
         assert not [key for key in keys if ".zarrmill" in key]
         counts = {name: sum(key.startswith(f"{name}_events") for key in keys) for name in NAMES}
         assert len(set(counts.values())) == 1
-
-
-def wait_for_group(group: int) -> None:
-    """Wait until the processes of a run that is gone have seen that, and ended."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)
-    pytest.fail("a worker outlived the run that was killed")
 
 
 @pytest.fixture(params=["disk", "s3"])

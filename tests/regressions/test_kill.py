@@ -22,6 +22,7 @@ import xarray as xr
 import zarr
 
 import zarrmill
+from tests.servers.groups import wait_for_group
 from tests.servers.nursery import Child, get_nursery
 from zarrmill.draft import Draft
 
@@ -219,19 +220,6 @@ def kill(place: Place, target: Path, mode: Mode, **order: Any) -> None:
     _, err = child.communicate()
     assert child.returncode == -signal.SIGKILL, err
     wait_for_group(child.pid)
-
-
-def wait_for_group(group: int) -> None:
-    """Wait until no process of a group is left; fail when one stays."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)
-    os.killpg(group, signal.SIGKILL)
-    pytest.fail("a worker outlived the run that was killed")
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

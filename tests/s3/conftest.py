@@ -1,6 +1,5 @@
-"""Fixtures of the tests on S3: blocks of little data, places with storage options, and a dask cluster."""
+"""Fixtures of the tests on S3: blocks of little data, and places with storage options."""
 
-from tests.execute.conftest import client
 from tests.s3.stores import many_blocks
 
-__all__ = ["client", "many_blocks"]
+__all__ = ["many_blocks"]

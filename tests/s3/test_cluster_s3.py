@@ -12,9 +12,9 @@ import pytest
 import zarr
 
 import zarrmill
-from tests.execute.conftest import local_cluster
 from tests.s3.stores import FAST, check_array, check_no_leftovers, check_nothing_opens, keys_of, open_at
 from tests.servers.client import Proxy
+from tests.servers.cluster import local_cluster
 from zarrmill.plan import arrays
 from zarrmill.progress import BlockFinished, Message
 

@@ -32,6 +32,7 @@ from tests.s3.stores import (
     open_at,
 )
 from tests.servers.client import Proxy
+from tests.servers.groups import wait_for_group
 from tests.servers.nursery import Child, get_nursery
 
 pytestmark = pytest.mark.slow
@@ -212,19 +213,6 @@ def place(tmp_path: Path, s3_bucket: str, proxy: Proxy) -> Place:
 def targets(place: Place) -> Path:
     (place.folder / "targets").mkdir()
     return place.folder / "targets"
-
-
-def wait_for_group(group: int) -> None:
-    """Wait until no process of a group is left; fail when one stays."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)
-    os.killpg(group, signal.SIGKILL)
-    pytest.fail("a worker outlived the run that was killed")
 
 
 def write_old(place: Place, mode: Mode, target: str) -> None:

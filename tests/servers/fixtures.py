@@ -1,4 +1,4 @@
-"""Fixtures for tests on object storage. A server and a proxy per process of tests, a bucket per test."""
+"""Fixtures for tests on object storage and on a cluster: one of each per process of tests, a bucket per test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import certifi
 import pytest
 
 from tests.servers.client import Proxy
+from tests.servers.cluster import local_cluster
 from tests.servers.nursery import stop_nursery
 from tests.servers.s3 import S3Server
 
@@ -35,6 +36,14 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("certificates") / "one.pem"
     path.write_text(first + end, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Any]:
+    """The Client of two worker processes that all tests share; it starts with the first."""
+    pytest.importorskip("distributed")
+    with local_cluster() as made:
+        yield made
 
 
 @pytest.fixture

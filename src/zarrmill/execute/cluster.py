@@ -7,7 +7,6 @@ Everything else (who runs what when a worker is lost, who takes over from a busy
 
 from __future__ import annotations
 
-import functools
 import os
 import pickle
 import socket
@@ -17,7 +16,6 @@ from concurrent.futures import CancelledError, Executor, Future, InvalidStateErr
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -26,6 +24,7 @@ from zarrmill.execute.executors import Placement, ProcessLostError, is_client
 from zarrmill.execute.workshop import WORKSHOP, resident_bytes
 from zarrmill.plan.model import Block, BlockResult
 from zarrmill.units import format_bytes
+from zarrmill.version import __version__
 
 Client = Any
 """``distributed.Client``, which has no annotations that hold."""
@@ -64,7 +63,7 @@ def greet(dask_worker: Any) -> Greeting:
     room = None
     if manager.memory_limit:
         room = int(manager.memory_limit * (manager.memory_pause_fraction or 1.0)) - resident_bytes()
-    return Greeting((socket.gethostname(), os.getpid()), dask_worker.state.nthreads, own_version(), room)
+    return Greeting((socket.gethostname(), os.getpid()), dask_worker.state.nthreads, __version__, room)
 
 
 def release(token: str) -> None:
@@ -137,22 +136,13 @@ def _greetings(client: Client) -> dict[str, Greeting]:
     for address, answer in answers.items():
         if not isinstance(answer, Greeting):
             _refuse(f"worker {address} cannot run zarrmill ({' '.join(str(answer).split())})")
-        if answer.version != own_version():
-            _refuse(f"worker {address} has zarrmill {answer.version}, this is {own_version()}")
+        if answer.version != __version__:
+            _refuse(f"worker {address} has zarrmill {answer.version}, this is {__version__}")
     return dict(answers)
 
 
 def _refuse(what: str) -> NoReturn:
-    raise ClusterError(f"{what}. Install zarrmill {own_version()} on every worker.")
-
-
-@functools.cache
-def own_version() -> str:
-    """Return the version of zarrmill that is installed here."""
-    try:
-        return version("zarrmill")
-    except PackageNotFoundError:
-        return "of unknown version"
+    raise ClusterError(f"{what}. Install zarrmill {__version__} on every worker.")
 
 
 def _name(client: Client) -> str:

@@ -61,11 +61,13 @@ class CopyOperation:
     def __call__(self, block: Block, advance: Advance, /) -> BlockResult:
         """Copy one block."""
         payload: ArrayBlock = block.payload
-        with WORKSHOP.lock:
+        with WORKSHOP.turn():
             meter = WORKSHOP.begin(self.token)
             copier = _copier(self, payload.array)
             requests = BlockMeter(*(end.keys if end.root is None else None for end in copier.ends))
-            counts, facts = copier.run(payload, advance, following=block.following)
+            # Whoever waits for a turn has it next, and would throw away what is read ahead.
+            following = None if WORKSHOP.waiting else block.following
+            counts, facts = copier.run(payload, advance, following=following)
             facts |= {"memory": str(meter.now()), "peak": str(meter.peak())} | requests.facts()
             counts |= requests.counts()
             return BlockResult(block.id, counts, facts)

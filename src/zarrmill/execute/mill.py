@@ -71,22 +71,30 @@ class TileMill:
 
     def abandon(self) -> None:
         """Release what an unfinished block holds, a tile that is read ahead as well."""
-        self.stop()
-        self._writer.abandon()
+        try:
+            self.stop()
+        finally:
+            self._writer.abandon()
 
     def stop(self) -> None:
         """Drop a tile that is read ahead."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.drop()
+        if self._ahead is not None:
+            self._ahead.drop()
+            self._ahead = None
 
     def _take(self, region: Region) -> Filled:
         """Return a tile that was read ahead, or read it now."""
         if self._ahead is None or self._ahead.region != region:
             self.stop()
             return self._fill(region, self._next_slot())
-        ahead, self._ahead = self._ahead, None
-        return ahead.filled.result()
+        try:
+            filled = self._ahead.filled.result()
+        except Exception:
+            self._ahead = None
+            raise
+        # Until it is there it can be dropped: an interrupt may come while it is waited for.
+        self._ahead = None
+        return filled
 
     def _begin(self, region: Region) -> None:
         """Have a tile read in the background."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ class Workshop:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.waiting = 0
+        """Threads that wait for their turn."""
         self.meter: MemoryMeter | None = None
         self.kept: dict[Any, Any] = {}
         """What an operation keeps between its blocks: the array that it works on, opened."""
@@ -72,6 +75,19 @@ class Workshop:
         self._arenas: dict[int, Arena] = {}
         self._background: ThreadPoolExecutor | None = None
         self._requests: ThreadPoolExecutor | None = None
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Have the workshop for one block."""
+        self.waiting += 1
+        try:
+            self.lock.acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def pool(self, threads: int) -> ThreadPoolExecutor:
         """Return the threads that decode and encode."""
@@ -150,7 +166,7 @@ class Workshop:
 
     def forget(self) -> None:
         """Start anew in a forked process, which has none of the threads, and maybe a lock that nobody will release."""
-        self.lock = threading.Lock()
+        self.lock, self.waiting = threading.Lock(), 0
         self.meter = None
         self.kept, self._token = {}, ""
         self._pools, self._arenas, self._background, self._requests = {}, {}, None, None

@@ -141,7 +141,7 @@ class FoldOperation:
     def __call__(self, block: Block, advance: Advance, /) -> BlockResult:
         """Make a shard, write it, read it back; return its digest share."""
         payload: ShardBlock = block.payload
-        with WORKSHOP.lock:
+        with WORKSHOP.turn():
             meter = WORKSHOP.measure()
             fold = _ShardFold(self, self.schema.field(payload.field), payload)
             values = fold.gather()

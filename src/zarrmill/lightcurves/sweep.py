@@ -85,7 +85,7 @@ class SweepOperation:
     def __call__(self, block: Block, advance: Advance, /) -> BlockResult:
         """Compute and write one block."""
         start, stop = block.payload
-        with WORKSHOP.lock:
+        with WORKSHOP.turn():
             found = describe(build_range(View(self.source, self.schema), start, stop, [ERROR]), names=self.names)
             for name, values in found.items():
                 self.column(name, self.rows).write(start, values.astype(np.float64))

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from zarrmill.execute.cluster import own_version
 from zarrmill.recordings.model import SourceFacts
 from zarrmill.recordings.optional import load
 from zarrmill.recordings.processing import ProcessedEvents
 from zarrmill.recordings.schema import MISSING_INTEGER, TABLES, Column, Table
+from zarrmill.version import __version__
 
 if TYPE_CHECKING:
     import xarray
@@ -77,7 +77,7 @@ def make_attributes(
         "transform": TRANSFORM,
         "format": FORMAT,
         "layout": layout,
-        "version": own_version(),
+        "version": __version__,
         "created_at": made.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "event_types": json.dumps(processed.settings.to_json()),
     }

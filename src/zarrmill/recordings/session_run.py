@@ -77,7 +77,7 @@ class SessionOperation:
 
     def __call__(self, block: Block, advance: Advance, /) -> BlockResult:
         """Do one session."""
-        with WORKSHOP.lock:
+        with WORKSHOP.turn():
             meter = WORKSHOP.measure()
             record = self.worker.work(block.payload)
             advance(block.weight)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zarrmill.errors import ZarrmillError
-from zarrmill.execute.cluster import own_version
 from zarrmill.keyspace.local import LocalKeys
 from zarrmill.recordings.local_copy import checksum
 from zarrmill.recordings.outputs import put_files
@@ -17,6 +16,7 @@ from zarrmill.recordings.records import ISSUES_KEPT, SessionRecord, utc_now
 from zarrmill.recordings.session import Session
 from zarrmill.recordings.session_result import STORAGE_FORMAT, SessionFailedError, SessionResult
 from zarrmill.recordings.session_run import request_figures, say_error
+from zarrmill.version import __version__
 
 if TYPE_CHECKING:
     from zarrmill.recordings.transform import BaseTransform
@@ -65,7 +65,7 @@ class SessionWork:
             status=result.status,
             transform=self.transform.name,
             transform_version=self.transform.version,
-            zarrmill_version=own_version(),
+            zarrmill_version=__version__,
             started_at=started,
             ended_at=ended,
             seconds=0.0,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from zarrmill.recordings.windows.window_store import (
     signal_document,
     window_arrays,
 )
+from zarrmill.version import __version__
 
 TRANSFORM, VERSION = "window", "1"
 """Name of the transform, and version of what it makes."""
@@ -143,7 +143,7 @@ class Contents:
             "session_id": self._source.session_id,
             "transform": TRANSFORM,
             "version": VERSION,
-            "zarrmill_version": version("zarrmill"),
+            "zarrmill_version": __version__,
             "created_at": created,
             "source_name": facts.name,
             "source_size": facts.nbytes,

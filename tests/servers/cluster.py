@@ -1,11 +1,8 @@
-"""A dask cluster for the tests that need one."""
+"""A dask cluster of processes on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-
-import pytest
 
 
 @contextmanager
@@ -21,10 +18,3 @@ def local_cluster(**options):
     forked = dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
     with forked, LocalCluster(**(defaults | quiet | options)) as cluster, Client(cluster) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def client() -> Iterator[object]:
-    """The Client of two worker processes that all tests share; it starts with the first."""
-    with local_cluster() as made:
-        yield made
