@@ -17,6 +17,8 @@ from zarrmill.units import format_bytes
 
 BLOCK_AIM = 256 * 2**20
 """Bytes that a block covers where tiles are smaller: seconds of work, so that little is lost when a run is killed."""
+TILES_AHEAD = 4
+"""How many times as many bytes that is where several processes run blocks."""
 BLOCKS_PER_WORKER = 4
 """Blocks that each process should get at least, so that none waits long for the others."""
 SMALL = 16 * 2**20
@@ -295,7 +297,10 @@ def _block(tile: Shape, job: Job, limits: Limits) -> Shape:
 def _block_aim(nbytes: int, job: Job, limits: Limits) -> int:
     if job.changed is not None:
         return 0
-    return BLOCK_AIM if limits.workers == 1 else min(BLOCK_AIM, nbytes // (BLOCKS_PER_WORKER * limits.workers))
+    if limits.workers == 1:
+        return BLOCK_AIM
+    # One process reads ahead from block to block; of several each does so within a block, which is of more tiles then.
+    return min(TILES_AHEAD * BLOCK_AIM, nbytes // (BLOCKS_PER_WORKER * limits.workers))
 
 
 def _domain(job: Job, limits: Limits) -> Shape:
