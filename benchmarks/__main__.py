@@ -33,6 +33,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="shorten axis 0 of every array by this factor, for a try-out"
     )
+    parser.add_argument("--time-limit", type=int, metavar="SECONDS", help="when a contender is stopped (180 to 600)")
     parser.add_argument(
         "--work-dir", type=Path, default=REPOSITORY / "build" / "bench", help="sources, results, environments"
     )
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes: dict[str, tuple[Size, Source]] = {}
     for name in options.sizes:
         size = SIZES[name] if options.scale == 1 else SIZES[name].scaled(options.scale)
+        size = dataclasses.replace(size, time_limit=options.time_limit or size.time_limit)
         to_stderr(f"{name}: preparing the source")
         sizes[name] = (size, prepare_source(size, work / "data"))
         for run in runner.run_size(size, contenders):
