@@ -124,7 +124,8 @@ class DiskTarget:
         self.place = str(self._draft.folder)
         self.folder: Path | None = self._draft.folder
         self.copies = 0
-        self.keys: KeySpace = LocalKeys(self._draft.data)
+        self._files = LocalKeys(self._draft.data)
+        self.keys: KeySpace = self._files
 
     def read_claim(self) -> tuple[Claim, int] | None:
         """Return the claim of the draft."""
@@ -173,6 +174,8 @@ class DiskTarget:
     ) -> tuple[str, ...]:
         """Rename the draft's data to the target."""
         for key, data in records.items():
+            # A run that was killed just here has left half a record.
+            self._files.sweep_folder(key.rpartition("/")[0])
             self.keys.put(key, data)
         return publish(self._draft, documents, sync=sync, overwrite=self._overwrite, scratch=scratch.folder)
 

@@ -374,6 +374,15 @@ AFTER = {
 }
 
 
+def test_half_a_record_does_not_stop_the_next_run(place: Place, target: Path) -> None:
+    """A file that was being written when the run was killed is no key: it is gone from what is published."""
+    kill(place, target, UNSHARDED, **BEFORE["documents"])
+    (Draft(target).data / ".0123456789abcdef.zarrmill-tmp").write_bytes(b"")
+    report = finish(place, target, UNSHARDED)
+    check_whole(place, target, UNSHARDED, report)
+    assert not list(target.rglob("*-tmp"))
+
+
 @pytest.mark.parametrize("step", BEFORE.values(), ids=[f"before-{name}" for name in BEFORE])
 def test_kill_before_the_target_is_visible(place: Place, target: Path, step: dict[str, Any]) -> None:
     """A complete draft, even one with all of its metadata, does not open at the target, and is published next time."""
