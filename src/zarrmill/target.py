@@ -17,7 +17,7 @@ from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
 from zarrmill.keyspace import KeySpace
-from zarrmill.keyspace.local import LocalKeys
+from zarrmill.keyspace.local import LocalKeys, sweep_folder
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
 from zarrmill.store import OpenedStore, counted_with, is_local, local_path, open_keys, open_new, open_store
@@ -124,8 +124,7 @@ class DiskTarget:
         self.place = str(self._draft.folder)
         self.folder: Path | None = self._draft.folder
         self.copies = 0
-        self._files = LocalKeys(self._draft.data)
-        self.keys: KeySpace = self._files
+        self.keys: KeySpace = LocalKeys(self._draft.data)
 
     def read_claim(self) -> tuple[Claim, int] | None:
         """Return the claim of the draft."""
@@ -175,7 +174,7 @@ class DiskTarget:
         """Rename the draft's data to the target."""
         for key, data in records.items():
             # A run that was killed just here has left half a record.
-            self._files.sweep_folder(key.rpartition("/")[0])
+            sweep_folder(str((self._draft.data / key).parent))
             self.keys.put(key, data)
         return publish(self._draft, documents, sync=sync, overwrite=self._overwrite, scratch=scratch.folder)
 

@@ -159,13 +159,6 @@ class LocalKeys:
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(f"{folder}/{name}")
 
-    def sweep_folder(self, prefix: str = "") -> None:
-        """Remove such files directly in a folder, which takes one look however much lies below."""
-        for name in os.listdir(self._file(prefix)) if os.path.isdir(self._file(prefix)) else ():
-            if name.endswith(_TEMPORARY):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{self._file(prefix)}/{name}")
-
     def below(self, prefix: str) -> LocalKeys:
         """Return the keys below a folder of this one."""
         return LocalKeys(self._file(prefix), counts=self.counts)
@@ -176,6 +169,14 @@ class LocalKeys:
 
     def _file(self, key: str) -> str:
         return f"{self.location}/{key}" if key else self.location
+
+
+def sweep_folder(folder: str) -> None:
+    """Remove what killed writers have left directly in a folder, which takes one look however much lies below."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if name.endswith(_TEMPORARY):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{name}")
 
 
 def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
