@@ -143,7 +143,7 @@ def stored_terms(listed: Iterable[tuple[str, int]], prefix: str) -> int:
     """
     total = 0
     for key, nbytes in listed:
-        if not key.rpartition("/")[2].endswith((METADATA, RECORD, ".tmp", "-tmp")):
+        if not key.rpartition("/")[2].endswith((METADATA, RECORD, ".tmp")):
             total = add_terms(total, key_term(f"{prefix}/{key}", nbytes))
     return total
 

@@ -17,7 +17,7 @@ from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.journal import Journal
 from zarrmill.key_journal import KeyJournal
 from zarrmill.keyspace import KeySpace
-from zarrmill.keyspace.local import LocalKeys, sweep_folder
+from zarrmill.keyspace.local import LocalKeys
 from zarrmill.plan.model import BlockResult
 from zarrmill.publish import METADATA, list_member, listing, publish
 from zarrmill.store import OpenedStore, counted_with, is_local, local_path, open_keys, open_new, open_store
@@ -131,8 +131,11 @@ class DiskTarget:
         return self._draft.read_claim()
 
     def claim(self, claim: Claim, *, resume: bool, shared: bool = False) -> tuple[bool, int]:
-        """Take the draft beside the target."""
-        return self._draft.claim(claim, resume=resume, shared=shared)
+        """Take the draft beside the target; what is half-written there goes, unless others may be writing it."""
+        resumed, claimed_ns = self._draft.claim(claim, resume=resume, shared=shared)
+        if resumed and not shared:
+            LocalKeys(self._draft.data).sweep()
+        return resumed, claimed_ns
 
     def open_data(self) -> OpenedStore:
         """Return the draft's data."""
@@ -173,8 +176,6 @@ class DiskTarget:
     ) -> tuple[str, ...]:
         """Rename the draft's data to the target."""
         for key, data in records.items():
-            # A run that was killed just here has left half a record.
-            sweep_folder(str((self._draft.data / key).parent))
             self.keys.put(key, data)
         return publish(self._draft, documents, sync=sync, overwrite=self._overwrite, scratch=scratch.folder)
 

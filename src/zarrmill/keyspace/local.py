@@ -171,14 +171,6 @@ class LocalKeys:
         return f"{self.location}/{key}" if key else self.location
 
 
-def sweep_folder(folder: str) -> None:
-    """Remove what killed writers have left directly in a folder, which takes one look however much lies below."""
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        if name.endswith(_TEMPORARY):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{folder}/{name}")
-
-
 def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:

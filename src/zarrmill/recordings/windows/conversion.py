@@ -13,7 +13,6 @@ from zarrmill.errors import PublishError, ZarrmillError
 from zarrmill.execute.executors import Placement
 from zarrmill.execute.workshop import WORKSHOP
 from zarrmill.keyspace import KeySpace
-from zarrmill.keyspace.local import LocalKeys
 from zarrmill.progress import Progress, RunFinished, RunStarted, StepStarted
 from zarrmill.recordings.windows.channels import Layout
 from zarrmill.recordings.windows.contents import Contents
@@ -81,8 +80,6 @@ class Conversion:
         journal = self._target.open_journal(sync=self._conduct.sync)
         try:
             if resumed:
-                if isinstance(self._target.keys, LocalKeys):
-                    self._target.keys.sweep()
                 journal.forget(self._find_lost(journal))
             resumed_blocks = self._start(journal, progress)
             contents = self._run.run(self._target, journal, scheme=self._scheme, progress=progress)
