@@ -96,8 +96,15 @@ class Client(Connection):
             exchange.on_client_lost()
 
     def _next(self) -> None:
+        if self.exchange is not None or self.transport.is_closing():
+            return
+        if not self._buffer[:1].isalpha():
+            # The greeting of TLS, for one.
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            self.transport.close()
+            return
         end = self._buffer.find(HEAD_END)
-        if end < 0 or self.exchange is not None or self.transport.is_closing():
+        if end < 0:
             return
         head = parse_head(self._buffer[:end])
         self._buffer = self._buffer[end + len(HEAD_END) :]

@@ -198,6 +198,14 @@ def test_expecting_clients_are_told_to_continue(proxy, bucket, direct):
     assert direct.ask("GET", "waited") == (200, b"body")
 
 
+def test_what_is_not_http_is_told_so(proxy):
+    """A client that speaks TLS to a plain server hears of it at once."""
+    with socket.create_connection(("127.0.0.1", proxy.process.port), timeout=30) as connection:
+        connection.sendall(b"\x16\x03\x01\x00\xa5")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+        assert connection.recv(65536) == b""
+
+
 def test_a_connection_is_closed_where_the_client_says_so(plain, direct):
     """`Connection: close` is between the client and the proxy."""
     assert plain.ask("GET", "key", Connection="close") == (200, BODY)
