@@ -37,11 +37,11 @@ CASES = [
 
 
 LONG = {"large-chunks-least", "large-shards-least", "bytes-moved-128", "checksums-128", "uncompressed-160"}
-LONG_FROM = LONG | {"two-passes-96", "unsharded-128"}
+LONG_TO, LONG_FROM = LONG | {"large-shards-256"}, LONG | {"tiny-chunks-128", "two-passes-96", "unsharded-128"}
 """Cases of many seconds, for the soak; of several passes only the last one knows of S3."""
 WAYS = [
     pytest.param(way, case, id=f"{way}-{case.name}", marks=[pytest.mark.soak] * (case.name in long))
-    for way, long in {"to-s3": LONG, "from-s3": LONG_FROM}.items()
+    for way, long in {"to-s3": LONG_TO, "from-s3": LONG_FROM}.items()
     for case in CASES
 ]
 

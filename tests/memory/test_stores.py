@@ -71,7 +71,8 @@ def measure(**case: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "layout", [pytest.param(name, marks=[pytest.mark.soak] * name.startswith("small")) for name in LAYOUTS]
+    "layout",
+    [pytest.param(name, marks=[pytest.mark.soak] * name.startswith(("small", "middling"))) for name in LAYOUTS],
 )
 def test_verify_and_digest_keep_within_their_memory(
     tmp_path: Path, s3_bucket: str, storage_options: dict[str, Any], layout: str
