@@ -27,6 +27,8 @@ class Cost:
     """Bytes asked of files by read calls."""
     written_bytes: int
     """Bytes given to files by write calls."""
+    stolen_seconds: float
+    """Processor time that the host of a virtual machine gave to others meanwhile, over all cores."""
 
 
 def measured(call: Callable[[], Any], *, per_process: bool = False) -> tuple[Any, Cost]:
@@ -38,14 +40,16 @@ def measured(call: Callable[[], Any], *, per_process: bool = False) -> tuple[Any
     for pid in _family():
         _reset_high_water(pid)
     resident = {pid: _status(pid, "VmRSS") for pid in _family()}
-    io, ticks, cpu, start = _io(), _children_ticks(), time.process_time(), time.perf_counter()
+    io, stolen, ticks = _io(), _stolen_ticks(), _children_ticks()
+    cpu, start = time.process_time(), time.perf_counter()
     result = call()
     seconds = time.perf_counter() - start
     cpu_seconds = time.process_time() - cpu + (_children_ticks() - ticks) / _TICKS
+    stolen_seconds = (_stolen_ticks() - stolen) / _TICKS
     read, written = (after - before for after, before in zip(_io(), io, strict=True))
     peaks = [max(0, _status(pid, "VmHWM") - resident.get(pid, 0)) for pid in _family()]
     peak = max(peaks) if per_process else sum(peaks)
-    return result, Cost(seconds, cpu_seconds, peak, read, written)
+    return result, Cost(seconds, cpu_seconds, peak, read, written, stolen_seconds)
 
 
 def _family() -> list[int]:
@@ -75,6 +79,11 @@ def _children_ticks() -> int:
     own = _stat(os.getpid())
     living = (_stat(pid) for pid in _family()[1:])
     return sum(map(int, own[13:15])) + sum(sum(map(int, fields[11:15])) for fields in living if fields)
+
+
+def _stolen_ticks() -> int:
+    """Clock ticks that the cores were ready to work and got none from the host."""
+    return int(Path("/proc/stat").read_text().split(maxsplit=9)[8])
 
 
 def _status(pid: int, key: str) -> int:

@@ -58,6 +58,8 @@ class Measurement:
     """Bytes that the call asked of files, from the page cache or not; metadata and intermediates included."""
     written_bytes: int
     """Bytes that the call gave to files, intermediates included."""
+    stolen_seconds: float = 0.0
+    """Processor time that the host of a virtual machine gave to others meanwhile, over all cores."""
     source_reads: int | None = None
     """How often a source chunk was opened, where that can be counted."""
     extra: dict[str, Any] = field(default_factory=dict)

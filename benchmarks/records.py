@@ -57,6 +57,8 @@ class Row:
     """Shortest and longest wall time."""
     cpu_seconds: float
     """Median processor time."""
+    stolen_seconds: float
+    """Median processor time that the host gave to others."""
     peak: int
     """Highest peak memory of any run."""
     read_bytes: int
@@ -99,6 +101,7 @@ def _row(runs: list[Run]) -> Row:
         seconds=typical(times) if times else None,
         spread=(times[0], times[-1]) if times else (0.0, 0.0),
         cpu_seconds=statistics.median(m.cpu_seconds for m in done) if done else 0.0,
+        stolen_seconds=statistics.median(m.stolen_seconds for m in done) if done else 0.0,
         peak=max((m.peak for m in done), default=0),
         read_bytes=int(statistics.median(m.read_bytes for m in done)) if done else 0,
         source_reads=next((m.source_reads for m in done if m.source_reads is not None), None),

@@ -29,7 +29,7 @@ START_SECONDS = 60
 """Patience with imports, session and warm-up, on top of the time limit of a size."""
 COMPARE_SECONDS = 1800
 """Patience with a comparison."""
-SLOW_SECONDS = 20.0
+SLOW_SECONDS = 60.0
 """A peer that takes longer runs no second time."""
 FORGETTING_SECONDS = 40.0
 """How long ext4 keeps away from freed inodes: 35 seconds."""

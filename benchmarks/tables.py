@@ -10,7 +10,7 @@ from benchmarks.records import Row
 from benchmarks.sizes import MIB, Size
 
 HEAD = (
-    "contender", "seconds", "min-max", "runs", "CPU s", "peak MiB", "limit", "source reads", "bytes read",
+    "contender", "seconds", "min-max", "runs", "CPU s", "stolen s", "peak MiB", "limit", "source reads", "bytes read",
     "x floor", "dask is", "equal", "load",
 )  # fmt: skip
 
@@ -94,6 +94,7 @@ def _cells(row: Row, source: Source, *, floor: float | None, dask: float | None)
         f"{row.spread[0]:.3g}-{row.spread[1]:.3g}",
         str(row.repeats),
         f"{row.cpu_seconds:.3g}",
+        f"{row.stolen_seconds:.2g}",
         f"{row.peak / MIB:,.0f}",
         f"{row.max_mem / MIB:,.0f}" if row.role == "ours" else f"({row.max_mem / MIB:,.0f})",
         reads,
