@@ -9,9 +9,9 @@ from benchmarks.lightcurves.__main__ import PARTS, main
 
 def test_every_part_runs(tmp_path, capsys, monkeypatch):
     """A shortened run writes every figure, and leaves nothing but them."""
-    monkeypatch.setattr(measure, "READS", 100)
+    monkeypatch.setattr(measure, "READS", 50)
     monkeypatch.setattr(measure, "HISTORIES", (5, 25, 125))
-    assert main(["--work-dir", str(tmp_path), "--scale", "0.01"]) == 0
+    assert main(["--work-dir", str(tmp_path), "--scale", "0.005"]) == 0
     figures = json.loads((tmp_path / "lightcurves.json").read_text())["figures"]
 
     assert len(figures) >= 2 * len(PARTS)

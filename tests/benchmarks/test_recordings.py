@@ -22,7 +22,7 @@ def shared_servers(monkeypatch, s3_server, proxy):
 def test_every_part_runs(tmp_path, capsys, monkeypatch):
     """A shortened run writes every figure, and leaves nothing but them."""
     fork_processes(monkeypatch)
-    assert main(["--work-dir", str(tmp_path), "--scale", "0.004"]) == 0
+    assert main(["--work-dir", str(tmp_path), "--scale", "0.002"]) == 0
     figures = {f["what"]: f for f in json.loads((tmp_path / "recordings.json").read_text())["figures"]}
 
     assert len(figures) >= 3 * len(PARTS)

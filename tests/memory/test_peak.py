@@ -160,7 +160,8 @@ LONG = {
     "tiny-chunks-40", "tiny-chunks-256", "large-chunks-least", "shard-above-the-limit-of-tiny", "four-passes-least",
     "large-gzip-least", "processes-large-least", "three-passes-36", "large-target-chunks-least",
     "bytes-moved-large-least", "large-uncompressed-least", "processes-two-passes-64", "two-passes-64", "datetimes-64",
-    "chunks-of-64-256", "f4-blosc-64", "not-verified-64", "tiny-chunks-unsharded-64", "large-target-chunks-256",
+    "chunks-of-64-256", "large-chunks-128", "f4-blosc-64", "not-verified-64", "tiny-chunks-unsharded-64",
+    "large-target-chunks-256",
 }  # fmt: skip
 """Cases for the soak: others of their kind (size of chunks, passes, codec, verification) are cheaper."""
 

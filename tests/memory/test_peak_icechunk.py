@@ -28,7 +28,7 @@ CASES = [
 ]  # fmt: skip
 
 
-LONG_TO = {"large-chunks-least", "many-keys-128", "two-passes-96", "shards-least"}
+LONG_TO = {"large-chunks-least", "small-chunks-128", "many-keys-128", "two-passes-96", "shards-least"}
 LONG_FROM = {"large-chunks-least", "many-keys-128", "two-passes-96", "large-shards-least", "bytes-moved-128"}
 """Cases of many seconds, for the soak; moved bytes are read from a repository as chunks of any kind are."""
 WAYS = [

@@ -40,8 +40,9 @@ CASES = {
 }
 
 
-SOAK = {(case, 4) for case in CASES} - {("shards larger than memory", 4)} | {("text", 2)}
-"""Cases whose like is always run, with other shapes: one of four passes, and records as values of many bytes."""
+SOAK = {(case, 4) for case in CASES} - {("shards larger than memory", 4)}
+SOAK |= {(case, 2) for case in ("text", "rows to columns", "shards larger than memory")}
+"""Cases whose like is always run, with other shapes: one of four passes, records as values of many bytes, two axes."""
 
 
 @pytest.mark.slow
