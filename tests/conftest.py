@@ -30,11 +30,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def pytest_collection() -> Generator[None, object, object]:
     """Collect without looking for garbage, of which there is none; what was made is left out of every later look.
 
-    The first takes a fifth of collecting, the second a tenth of all tests.
+    The first takes a fifth of collecting, the second a tenth of all tests. It is not disabled: dask remembers from its
+    import whether it was, and leaves it so.
     """
-    gc.disable()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(0)
     try:
         return (yield)
     finally:
         gc.freeze()
-        gc.enable()
+        gc.set_threshold(*thresholds)
