@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.keyspace.conftest import QUICK, open_url
 from tests.servers.client import Proxy
 from tests.servers.rules import READS
+from tests.servers.s3 import S3Server
 from zarrmill.errors import StoreUnavailableError
 from zarrmill.keyspace.object_store import ObjectKeys
 
@@ -187,3 +190,22 @@ def test_listings_are_asked_for_page_by_page(proxy: Proxy, direct: ObjectKeys, p
     next(proxied.list())
 
     assert proxy.get_counts().requests == {"LIST": 1}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted through Linux's /proc")
+def test_buckets_that_were_left_keep_few_connections(s3_server: S3Server) -> None:
+    """A process that goes from bucket to bucket, or renews its keys every hour, does not run out of descriptors."""
+    before = count_sockets()
+    for number in range(40):
+        assert open_url(f"s3://left-{number}", s3_server.storage_options).head("k") is None
+
+    assert count_sockets() - before <= 12
+
+
+def count_sockets() -> int:
+    """Return the number of sockets that this process has."""
+    found = 0
+    for entry in os.scandir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found += os.readlink(entry.path).startswith("socket:")
+    return found

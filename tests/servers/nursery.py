@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import os
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -47,7 +47,7 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Return the exit code when the process has ended, None where the time is up."""
-        if self.returncode is None and select.select([self._told], [], [], timeout)[0]:
+        if self.returncode is None and _has_something(self._told, timeout):
             self.returncode = int(self._told.readline())
             self._told.close()
         return self.returncode
@@ -112,6 +112,12 @@ class Nursery:
         """End the process; on return it is gone."""
         self._orders.close()
         self._process.wait()
+
+
+def _has_something(stream: IO[str], timeout: float | None) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        return bool(selector.select(timeout))
 
 
 def _read(stream: IO[str], said: dict[str, str], name: str) -> None:

@@ -35,8 +35,9 @@ WRITE_RETRY_TIMEOUT = timedelta(seconds=600)
 is valid."""
 KEYS_PER_DELETE = {"s3": 1000, "az": 256}
 """Keys that one request removes; elsewhere each takes one."""
-CACHED_LINKS = 64
-"""Links that are kept: each block that a worker is sent unpickles its own, and connections are dear."""
+CACHED_LINKS = 8
+"""Links that are kept: each block that a worker is sent unpickles its own, and connections are dear. A run
+needs two or three, and the forty or more connections of each stay open where a process may often have 1,024."""
 _CORES_PER_IO_THREAD = 4
 """One thread of the client's runtime moves 1 GB/s or more. One for each core, as is its default, makes a request of a
 small value take a third more CPU, because they wake each other."""
