@@ -31,8 +31,9 @@ LONG = (3_000, 6_000, 12_000)
 """15, 30 and 60 minutes."""
 FULL = 26_980
 PERIOD, PER_FNIRS = 292.8, 9.76
-MOST_GROWTH = 24 * MIB
-"""What four times the length may add: times and places of frames, 100 bytes a window, and the noise of measuring."""
+MOST_GROWTH = 48 * MIB
+"""What four times the length may add: times and places of frames, 100 bytes a window, buffers that the first quarter
+of an hour does not fill (20 MiB without a layout, and no more for a full recording), and the noise of measuring."""
 MOST = 512 * MIB
 """Peak of any length, of this data; a full recording with all of its channels may take 1 GB."""
 
