@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Protocol
 
+from tests.servers.lifeline import announce
 from tests.servers.messages import HEAD_END, Body, Head, frame_answer, frame_request, parse_head
 
 if TYPE_CHECKING:
@@ -126,6 +127,14 @@ class Client(Connection):
         exchange.on_body(data)
         if body.done:
             exchange.on_body_end()
+
+
+async def serve_clients(dispatcher: Dispatcher, port: int = 0) -> None:
+    """Announce the port, a free one unless it is given, and serve until the process ends."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Client(dispatcher), "127.0.0.1", port, backlog=1024)
+    announce(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
 
 
 class Upstream(Connection):

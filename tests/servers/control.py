@@ -8,38 +8,35 @@ from http.client import responses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from tests.servers.exchange import Call, Exchange
+from tests.servers.exchange import Answer
+from tests.servers.messages import Body, Head
 from tests.servers.rules import Entry, Rule
 
 if TYPE_CHECKING:
+    from tests.servers.connections import Client
     from tests.servers.proxy import ProxyServer
 
 PREFIX = b"/__proxy__/"
 
 
-class ControlExchange(Exchange):
+class ControlExchange(Answer):
     """A request to the proxy itself."""
 
-    def __init__(self, call: Call, server: ProxyServer) -> None:
-        super().__init__(call)
+    def __init__(self, client: Client, head: Head, body: Body, server: ProxyServer) -> None:
+        super().__init__(client, head, body)
         self._server = server
 
-    def begin(self) -> None:
-        self.call.body.payload = bytearray()
-        self.client.feed()
-
-    def on_body_end(self) -> None:
+    def respond(self, payload: bytes) -> bytes:
         path, _, query = self.call.head.start[1].decode("latin-1").removeprefix(PREFIX.decode()).partition("?")
         options = {name: values[0] for name, values in parse_qs(query).items()}
         try:
-            payload = json.loads(self.call.body.payload or b"{}")
-            status, result = 200, COMMANDS[f"{self.method} {path}"](self._server, payload | options)
+            given = json.loads(payload or b"{}")
+            status, result = 200, COMMANDS[f"{self.method} {path}"](self._server, given | options)
         except (KeyError, TypeError, ValueError, LookupError) as error:
             status, result = 400, {"error": f"{type(error).__name__}: {error}"}
         body = json.dumps(result).encode()
         head = f"HTTP/1.1 {status} {responses[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        self.answer(head.encode() + b"\r\n\r\n" + body)
-        self.finish()
+        return head.encode() + b"\r\n\r\n" + body
 
 
 def add_rule(server: ProxyServer, options: dict[str, Any]) -> dict[str, int]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.servers.messages import Body, Head
+from tests.servers.traffic import Request
 
 if TYPE_CHECKING:
     from tests.servers.connections import Client, Pool, Upstream
     from tests.servers.rules import Rule
-    from tests.servers.traffic import Request
 
 HOP_BY_HOP = (b"connection", b"keep-alive", b"expect", b"proxy-connection")
 """Headers that are about one connection, not about the message."""
@@ -113,6 +113,23 @@ class Exchange:
         if not self._over:
             self._over = True
             self.call.ended(self.request)
+
+
+class Answer(Exchange):
+    """Answers a request by itself when all of it is there. It is not counted, and no rule is about it."""
+
+    def __init__(self, client: Client, head: Head, body: Body) -> None:
+        uncounted = Request(-1, "", "", "", "", conditional=False)
+        super().__init__(Call(client, head, body, uncounted, None, 0.0, lambda _: None))
+        self._payload = body.payload = bytearray()
+
+    def on_body_end(self) -> None:
+        self.answer(self.respond(bytes(self._payload)))
+        self.finish()
+
+    def respond(self, payload: bytes) -> bytes:
+        """Return the answer to a request with this body, head and all."""
+        raise NotImplementedError
 
 
 class Relay(Exchange):

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import os
-import selectors
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Any
 
-from tests.servers.process import ROOT, get_paths
+from tests.servers.process import ROOT, get_paths, has_something
 
 PRELOADED = ("zarr", "zarrmill.cli", "zarrmill.rechunk", "zarrmill.target", "zarrmill.publish", "zarrmill.digest")
 """What nearly every child imports first."""
@@ -47,7 +46,7 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Return the exit code when the process has ended, None where the time is up."""
-        if self.returncode is None and _has_something(self._told, timeout):
+        if self.returncode is None and has_something(self._told, timeout):
             self.returncode = int(self._told.readline())
             self._told.close()
         return self.returncode
@@ -112,12 +111,6 @@ class Nursery:
         """End the process; on return it is gone."""
         self._orders.close()
         self._process.wait()
-
-
-def _has_something(stream: IO[str], timeout: float | None) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        return bool(selector.select(timeout))
 
 
 def _read(stream: IO[str], said: dict[str, str], name: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
+import selectors
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).parents[2]
 """The folder that holds ``tests``, from which the child imports its module."""
@@ -82,12 +82,19 @@ class ServerProcess:
 
     def _await_port(self) -> int:
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], START_TIMEOUT)
+        ready = has_something(self._process.stdout, START_TIMEOUT)
         line = self._process.stdout.readline() if ready else b""
         if not line:
             why = f"ended with {self._process.wait()}" if ready else f"said nothing for {START_TIMEOUT:g} s"
             raise RuntimeError(f"{self.module}: {why}: {self.read_stderr()[-2000:]}")
         return int(json.loads(line)["port"])
+
+
+def has_something(stream: IO[Any], timeout: float | None) -> bool:
+    """Wait for something to read, or for the end; False where the time is up. `select` knows 1,024 descriptors."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        return bool(selector.select(timeout))
 
 
 def get_paths() -> list[str]:

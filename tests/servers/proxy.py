@@ -12,11 +12,11 @@ import asyncio
 import gc
 from urllib.parse import urlsplit
 
-from tests.servers.connections import Client, Pool
+from tests.servers.connections import Client, Pool, serve_clients
 from tests.servers.control import PREFIX, ControlExchange
 from tests.servers.exchange import Call, Exchange
 from tests.servers.faults import Hold, make_exchange
-from tests.servers.lifeline import announce, end_with_parent
+from tests.servers.lifeline import end_with_parent
 from tests.servers.messages import Body, Head
 from tests.servers.rules import RuleBook
 from tests.servers.traffic import Request, Traffic
@@ -35,8 +35,7 @@ class ProxyServer:
     def dispatch(self, client: Client, head: Head, body: Body) -> Exchange:
         """Return the exchange for a request."""
         if head.start[1].startswith(PREFIX):
-            nobody = Request(-1, "", "", "", "", conditional=False)
-            return ControlExchange(Call(client, head, body, nobody, None, 0.0, _ignore), self)
+            return ControlExchange(client, head, body, self)
         request = self.traffic.start(head)
         rule = self.rules.find(request)
         delay = self.latency
@@ -69,19 +68,13 @@ class ProxyServer:
             self.traffic.end(request)
 
 
-def _ignore(_: Request) -> None:
-    """Requests to the proxy itself are not counted."""
-
-
 async def serve(upstream: str, *, latency: float, port: int) -> None:
     """Serve until the process ends."""
     address = urlsplit(upstream)
     if address.scheme != "http" or address.hostname is None:
         raise SystemExit(f"--upstream {upstream}: the proxy speaks plain HTTP only. Give http://host:port.")
     proxy = ProxyServer(address.hostname, address.port or 80, latency=latency)
-    server = await asyncio.get_running_loop().create_server(lambda: Client(proxy), "127.0.0.1", port, backlog=1024)
-    announce(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
+    await serve_clients(proxy, port)
 
 
 def main() -> None:
